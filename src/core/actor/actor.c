@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: MIT */
+/* One activation of an actor: take messages, call the component, stop in time, go idle or queue again.
+ *
+ * rfi_actor_run has the token; when it returns the token is somewhere else, so nothing of the actor
+ * is touched after the step that gives it away (release, park, requeue, finish).
+ *
+ * Invariants (docs/concurrency.md): AC-1 callbacks of one actor never overlap; AC-2 create comes first,
+ * destroy last, once each; AC-3 every message ends in exactly one of: a callback, a drop; its
+ * receipt is consumed once and its reply answered once.
+ *
+ * Sending is in emit.c, failures in supervise.c, the functions for components in context.c. */
+#include "core/actor/actor.h"
+#include "core/actor/delivery.h"
+#include "core/base/clock.h"
+#include "core/flow/router.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static enum rfi_verdict run_one(rf_context *ctx, struct rfi_delivery *delivery);
+static enum rfi_verdict after_callback(rf_context *ctx, rf_err err);
+
+/* ---- life ---- */
+
+static void schedule_box(struct rfi_mailbox *box)
+{
+    struct rfi_actor *actor = rfi_actor_of(box);
+    rfi_runtime_count_activated(actor->runtime, rfi_worker_self(actor->runtime));
+    rfi_runtime_schedule(actor->runtime, actor);
+}
+
+static void destroy_box(struct rfi_mailbox *box)
+{
+    struct rfi_actor *actor = rfi_actor_of(box);
+    rfi_outs_free(actor->outs);
+    rfi_outs_free(atomic_load_explicit(&actor->pending_outs, memory_order_relaxed)); /* alone */
+    rfi_side_free(actor->side);
+    actor->on_free(actor);
+}
+
+static void describe_box(const struct rfi_mailbox *box, uint32_t port, const char **out_id,
+                         const char **out_port)
+{
+    const struct rfi_actor *actor = (const struct rfi_actor *)(const void *)box;
+    *out_id = actor->id;
+    *out_port = port < actor->component->inport_count ? actor->component->inports[port].name : NULL;
+}
+
+const struct rfi_mailbox_ops rfi_actor_mailbox_ops = {
+    .schedule = schedule_box, .destroy = destroy_box, .describe = describe_box};
+
+void rfi_actor_init(struct rfi_actor *actor, struct rfi_runtime *runtime,
+                    const rf_component *component, const char *id, uint32_t capacity,
+                    struct rfi_side *side, void (*on_free)(struct rfi_actor *))
+{
+    rfi_mailbox_init(&actor->box, &rfi_actor_mailbox_ops, capacity, true);
+    rfi_mailbox_ref(&actor->box); /* the token's, beside the directory's */
+    actor->runtime = runtime;
+    actor->component = component;
+    actor->id = id;
+    actor->side = side;
+    if (side != NULL)
+        side->actor = actor;
+    actor->can_restart = side != NULL && side->policy == RFI_POLICY_RESTART;
+    actor->on_free = on_free;
+    rfi_runtime_list_add(runtime, actor);
+}
+
+struct rfi_side *rfi_side_new(void)
+{
+    struct rfi_side *side = calloc(1, sizeof *side);
+    if (side == NULL)
+        return NULL;
+    rfi_timer_init(&side->backoff, rfi_backoff_fire);
+    side->policy = RFI_POLICY_RESUME;
+    side->restarts_max = RFI_RESTARTS_MAX;
+    side->backoff_ms = RFI_BACKOFF_MS;
+    return side;
+}
+
+void rfi_side_free(struct rfi_side *side)
+{
+    if (side == NULL)
+        return;
+    rfi_config_fini(&side->config);
+    free(side->timers);
+    free(side);
+}
+
+void rfi_runtime_list_add(struct rfi_runtime *runtime, struct rfi_actor *actor)
+{
+    pthread_mutex_lock(&runtime->list_lock);
+    actor->all_prev = NULL;
+    actor->all_next = runtime->all;
+    if (runtime->all != NULL)
+        runtime->all->all_prev = actor;
+    runtime->all = actor;
+    pthread_mutex_unlock(&runtime->list_lock);
+}
+
+void rfi_runtime_list_remove(struct rfi_runtime *runtime, struct rfi_actor *actor)
+{
+    pthread_mutex_lock(&runtime->list_lock);
+    if (actor->all_prev != NULL)
+        actor->all_prev->all_next = actor->all_next;
+    else
+        runtime->all = actor->all_next;
+    if (actor->all_next != NULL)
+        actor->all_next->all_prev = actor->all_prev;
+    pthread_mutex_unlock(&runtime->list_lock);
+}
+
+/* ---- one activation ---- */
+
+static void adopt_outs(struct rfi_actor *actor)
+{
+    /* relaxed: a hint; the exchange decides. A change made before a message was sent is seen here because the
+     * message itself was acquired ([MB1]). */
+    if (__builtin_expect(
+            atomic_load_explicit(&actor->pending_outs, memory_order_relaxed) == NULL, 1))
+        return;
+    /* [OU1] acquire: pairs with the release in rfi_actor_publish_outs */
+    struct rfi_outs *outs =
+        atomic_exchange_explicit(&actor->pending_outs, NULL, memory_order_acq_rel);
+    if (outs == NULL)
+        return;
+    rfi_outs_free(actor->outs);
+    actor->outs = outs;
+}
+
+void rfi_actor_publish_outs(struct rfi_actor *actor, struct rfi_outs *outs)
+{
+    /* [OU1] release: publishes the table; acquire: the one that nobody took up is ours again */
+    rfi_outs_free(atomic_exchange_explicit(&actor->pending_outs, outs, memory_order_acq_rel));
+}
+
+static enum rfi_verdict ensure_created(rf_context *ctx)
+{
+    struct rfi_actor *actor = ctx->actor;
+    if (actor->is_created)
+        return RFI_GO_ON;
+    rf_err err = RF_OK;
+    if (actor->component->create != NULL)
+        err = actor->component->create(ctx, &actor->state);
+    if (err != RF_OK) {
+        actor->state = NULL;
+        return rfi_supervise(ctx, err);
+    }
+    ctx->has_fail_text = false;
+    actor->is_created = true;
+    if (rfi_runtime_wants(ctx->runtime, RF_EVENT_ACTOR_STARTED))
+        ctx->runtime->hooks->on_event(ctx->runtime->user,
+                                      &(rf_event){.type = RF_EVENT_ACTOR_STARTED,
+                                                  .actor = actor->id,
+                                                  .component = actor->component->name});
+    /* `create` may have emitted, asked to resume or both. */
+    return after_callback(ctx, RF_OK);
+}
+
+/* The next delivery; NULL when the activation is over, and then the token is gone. */
+static struct rfi_delivery *next_delivery(struct rfi_worker *worker, struct rfi_actor *actor)
+{
+    struct rfi_mailbox *box = &actor->box;
+    for (;;) {
+        if (box->first == NULL && rfi_mailbox_take(box))
+            adopt_outs(actor);
+        struct rfi_delivery *delivery = rfi_mailbox_pop(box);
+        if (delivery != NULL)
+            return delivery;
+        rfi_actor_set_status(actor, RFI_STATUS_READY);
+        if (rfi_mailbox_release(box)) {
+            rfi_runtime_count_idled(worker->runtime, worker);
+            return NULL;
+        }
+        if (rfi_mailbox_is_closed(box)) {
+            rfi_actor_retire(worker, actor, RFI_STATUS_STOPPED);
+            return NULL;
+        }
+        rfi_actor_set_status(actor, RFI_STATUS_RUNNING);
+        rfi_mailbox_check_waiters(box);
+    }
+}
+
+/* Look at the clock now and then, and let batches be as long as RFI_BATCH_NS. */
+static void measure(struct rfi_worker *worker)
+{
+    uint64_t now = rfi_clock_ns();
+    worker->until_clock = RFI_CLOCK_EVERY;
+    if (worker->last_ns != 0) {
+        uint64_t elapsed = now - worker->last_ns;
+        uint64_t batch = elapsed == 0 ? RFI_BATCH_MAX
+                                      : (uint64_t)RFI_BATCH_NS * RFI_CLOCK_EVERY / elapsed;
+        worker->batch_max = batch < 1               ? 1
+                            : batch > RFI_BATCH_MAX ? RFI_BATCH_MAX
+                                                    : (uint32_t)batch;
+    }
+    worker->last_ns = now;
+}
+
+static enum rfi_verdict run_resume(rf_context *ctx)
+{
+    struct rfi_actor *actor = ctx->actor;
+    actor->wants_resume = false;
+    if (actor->component->on_resume == NULL)
+        return RFI_GO_ON;
+    adopt_outs(actor); /* a generator may never look into its mailbox */
+    return after_callback(ctx, actor->component->on_resume(ctx, actor->state));
+}
+
+void rfi_actor_run(struct rfi_worker *worker, struct rfi_actor *actor)
+{
+    rf_context *ctx = worker->context;
+    enum rfi_verdict verdict = RFI_GO_ON;
+    if (rfi_mailbox_is_closed(&actor->box)) {
+        rfi_actor_retire(worker, actor, RFI_STATUS_STOPPED);
+        return;
+    }
+    ctx->actor = actor;
+    ctx->pressed = NULL;
+    ctx->has_fail_text = false;
+    rfi_actor_set_status(actor, RFI_STATUS_RUNNING);
+    adopt_outs(actor);
+    verdict = ensure_created(ctx);
+    for (uint32_t n = 0; verdict == RFI_GO_ON && n < worker->batch_max; n++) {
+        if (rfi_runtime_is_stopping(worker->runtime))
+            break;
+        /* A failed create is tried again for each message; the message behind a failure is dropped. */
+        if (__builtin_expect(!actor->is_created, 0) && n > 0 && rfi_mailbox_depth(&actor->box) > 0) {
+            verdict = ensure_created(ctx);
+            if (verdict != RFI_GO_ON)
+                break;
+        }
+        if (actor->wants_resume) {
+            verdict = run_resume(ctx);
+        } else {
+            struct rfi_delivery *delivery = next_delivery(worker, actor);
+            if (delivery == NULL)
+                return;
+            verdict = run_one(ctx, delivery);
+        }
+        if (--worker->until_clock == 0)
+            measure(worker);
+    }
+    if (verdict != RFI_GO_ON)
+        return;
+    rfi_mailbox_check_waiters(&actor->box);
+    rfi_actor_set_status(actor, RFI_STATUS_READY);
+    rfi_worker_requeue(worker, actor);
+}
+
+/* Give the token to the target's list of waiters. */
+static enum rfi_verdict park(rf_context *ctx, struct rfi_mailbox *target)
+{
+    struct rfi_actor *actor = ctx->actor;
+    ctx->pressed = NULL;
+    rfi_actor_set_status(actor, RFI_STATUS_MUTED);
+    rfi_mailbox_check_waiters(&actor->box);
+    /* Both may go as soon as the actor can run elsewhere: the target with a change of wires. */
+    rfi_mailbox_ref(target);
+    rfi_mailbox_ref(&actor->box);
+    rfi_mailbox_wait(target, actor);
+    /* A removal of this actor, or of its connector to the target, wakes the target's waiters by an
+     * exchange of their list after it closed the mailbox, or left the new wires ([MB5]): either that
+     * exchange found us, or we see what was done before it. */
+    if (rfi_mailbox_is_closed(&actor->box) ||
+        atomic_load_explicit(&actor->pending_outs, memory_order_relaxed) != NULL)
+        rfi_mailbox_wake_waiters(target);
+    rfi_mailbox_unref(&actor->box);
+    rfi_mailbox_unref(target);
+    return RFI_TOKEN_GONE;
+}
+
+static enum rfi_verdict after_callback(rf_context *ctx, rf_err err)
+{
+    if (__builtin_expect(err != RF_OK, 0)) {
+        enum rfi_verdict verdict = rfi_supervise(ctx, err);
+        if (verdict != RFI_GO_ON)
+            return verdict;
+    } else {
+        ctx->has_fail_text = false; /* rf_fail without an error code means nothing */
+    }
+    if (__builtin_expect(ctx->actor->wants_resume, 0) && ctx->pressed == NULL)
+        ctx->pressed = rfi_actor_find_pressed(ctx->actor);
+    return __builtin_expect(ctx->pressed != NULL, 0) ? park(ctx, ctx->pressed) : RFI_GO_ON;
+}
+
+/* ---- messages ---- */
+
+static void answer(rf_context *ctx, rf_err err)
+{
+    rf_reply *reply = ctx->reply;
+    rf_message *first = ctx->first_emitted;
+    ctx->reply = NULL;
+    ctx->first_emitted = NULL;
+    if (reply == NULL) {
+        rf_message_unref(first); /* the request was taken, or answered by hand */
+    } else if (err != RF_OK) {
+        rf_message_unref(first);
+        rfi_reply_fail(reply, RF_EACTOR);
+    } else {
+        rf_reply_send(reply, first); /* none: RF_ENOREPLY */
+    }
+}
+
+static void tell_completed(rf_context *ctx)
+{
+    ctx->runtime->hooks->on_event(ctx->runtime->user,
+                                  &(rf_event){.type = RF_EVENT_ACTOR_COMPLETED,
+                                              .actor = ctx->actor->id,
+                                              .component = ctx->actor->component->name});
+}
+
+static void note_success(rf_context *ctx)
+{
+    if (__builtin_expect(ctx->actor->side != NULL, 0))
+        ctx->actor->side->restarts_in_row = 0;
+    if (rfi_runtime_wants(ctx->runtime, RF_EVENT_ACTOR_COMPLETED))
+        tell_completed(ctx);
+}
+
+/* RF_FIRE_ANY: the message at hand. Takes the delivery. */
+static enum rfi_verdict fire_any(rf_context *ctx, struct rfi_delivery *delivery)
+{
+    struct rfi_actor *actor = ctx->actor;
+    rf_message *msg = delivery->msg;
+    struct rfi_receipt *receipt = delivery->receipt;
+    rf_reply *reply = delivery->reply;
+    uint32_t port = delivery->port;
+    rfi_delivery_release(delivery, msg); /* before the callback, which may forward the message */
+    ctx->reply = reply;
+    rf_err err = actor->component->on_message(ctx, actor->state, port, msg);
+    if (__builtin_expect(reply != NULL, 0))
+        answer(ctx, err);
+    if (__builtin_expect(receipt != NULL, 0))
+        receipt->consumed(receipt, rf_message_size(msg));
+    rf_message_unref(msg);
+    if (__builtin_expect(err == RF_OK, 1))
+        note_success(ctx);
+    return after_callback(ctx, err);
+}
+
+static bool is_packet_complete(const struct rfi_actor *actor)
+{
+    const rf_component *component = actor->component;
+    for (size_t i = 0; i < component->inport_count; i++) {
+        if (actor->inputs[i].msg != NULL)
+            continue;
+        if (component->firing == RF_FIRE_ALL)
+            return false;
+        for (size_t k = 0; k < component->await_count; k++)
+            if (strcmp(component->await[k], component->inports[i].name) == 0)
+                return false;
+    }
+    return true;
+}
+
+static enum rfi_verdict fire_packet(rf_context *ctx)
+{
+    struct rfi_actor *actor = ctx->actor;
+    const rf_component *component = actor->component;
+    rf_message **messages = (rf_message **)(void *)(actor->inputs + component->inport_count);
+    for (size_t i = 0; i < component->inport_count; i++)
+        messages[i] = actor->inputs[i].msg;
+    rf_reply *reply = actor->input_replies;
+    actor->input_replies = NULL;
+    ctx->reply = reply;
+    rf_err err = component->on_packet(ctx, actor->state, messages);
+    if (reply != NULL)
+        answer(ctx, err);
+    rfi_actor_drop_inputs(actor, RF_ENOREPLY);
+    if (err == RF_OK)
+        note_success(ctx);
+    return after_callback(ctx, err);
+}
+
+static void clear_input(struct rfi_input *input)
+{
+    if (input->receipt != NULL)
+        input->receipt->consumed(input->receipt, rf_message_size(input->msg));
+    rf_message_unref(input->msg);
+    *input = (struct rfi_input){.msg = NULL};
+}
+
+void rfi_actor_drop_inputs(struct rfi_actor *actor, rf_err err)
+{
+    if (actor->inputs == NULL)
+        return;
+    for (size_t i = 0; i < actor->component->inport_count; i++)
+        if (actor->inputs[i].msg != NULL)
+            clear_input(&actor->inputs[i]);
+    rf_reply *reply = actor->input_replies;
+    actor->input_replies = NULL;
+    rfi_reply_fail(reply, err);
+}
+
+/* RF_FIRE_ALL and RF_FIRE_SUBSET: keep the newest of each in-port until the packet is complete. */
+static enum rfi_verdict gather(rf_context *ctx, struct rfi_delivery *delivery)
+{
+    struct rfi_actor *actor = ctx->actor;
+    if (actor->inputs == NULL) {
+        /* slots, and behind them the array that on_packet is given */
+        actor->inputs = calloc(actor->component->inport_count,
+                               sizeof(struct rfi_input) + sizeof(rf_message *));
+        if (actor->inputs == NULL) {
+            rfi_delivery_drop(delivery, RF_ENOMEM);
+            return after_callback(ctx, RF_ENOMEM);
+        }
+    }
+    struct rfi_input *input = &actor->inputs[delivery->port];
+    if (input->msg != NULL)
+        clear_input(input);
+    *input = (struct rfi_input){.msg = delivery->msg, .receipt = delivery->receipt};
+    if (delivery->reply != NULL) {
+        delivery->reply->next = actor->input_replies;
+        actor->input_replies = delivery->reply;
+    }
+    rfi_delivery_release(delivery, delivery->msg);
+    return is_packet_complete(actor) ? fire_packet(ctx) : RFI_GO_ON;
+}
+
+static enum rfi_verdict run_one(rf_context *ctx, struct rfi_delivery *delivery)
+{
+    struct rfi_actor *actor = ctx->actor;
+    bool is_timer = delivery->kind == RFI_DELIVERY_TIMER;
+    if (__builtin_expect(is_timer, 0))
+        /* relaxed: a number to look at */
+        (void)atomic_fetch_sub_explicit(&actor->box.system_count, 1, memory_order_relaxed);
+    else
+        rfi_count(&actor->received, 1);
+    if (__builtin_expect(!actor->is_created, 0)) { /* and create has just failed */
+        if (is_timer) {
+            rfi_actor_timer_drop(delivery);
+        } else {
+            rfi_delivery_drop(delivery, RF_EACTOR);
+            rfi_count(&actor->dropped, 1);
+            rfi_runtime_count_dropped(ctx->runtime, 1);
+        }
+        return RFI_GO_ON;
+    }
+    if (__builtin_expect(is_timer, 0))
+        return after_callback(ctx, rfi_actor_timer_run(ctx, delivery));
+    return actor->component->firing == RF_FIRE_ANY ? fire_any(ctx, delivery)
+                                                   : gather(ctx, delivery);
+}
+
+/* ---- the end ---- */
+
+void rfi_actor_destroy_state(struct rfi_actor *actor)
+{
+    rfi_actor_timers_clear(actor);
+    if (actor->is_created && actor->component->destroy != NULL)
+        actor->component->destroy(actor->state);
+    actor->is_created = false;
+    actor->state = NULL;
+    actor->wants_resume = false;
+}
+
+void rfi_actor_finish(struct rfi_actor *actor, enum rfi_status status)
+{
+    struct rfi_mailbox *box = &actor->box;
+    uint64_t dropped = 0;
+    if (actor->is_finished)
+        return;
+    actor->is_finished = true;
+    rfi_mailbox_wake_waiters(box);
+    for (struct rfi_delivery *delivery; (delivery = rfi_mailbox_pop(box)) != NULL;) {
+        if (delivery->kind == RFI_DELIVERY_TIMER) {
+            (void)atomic_fetch_sub_explicit(&box->system_count, 1, memory_order_relaxed);
+            rfi_actor_timer_drop(delivery);
+            continue;
+        }
+        rfi_delivery_drop(delivery, RF_ECLOSED);
+        dropped++;
+    }
+    rfi_count(&actor->dropped, dropped);
+    rfi_runtime_count_dropped(actor->runtime, dropped);
+    rfi_actor_drop_inputs(actor, RF_ECLOSED);
+    free(actor->inputs);
+    actor->inputs = NULL;
+    rfi_actor_destroy_state(actor);
+    rfi_outs_free(actor->outs); /* lets go of the targets */
+    actor->outs = NULL;
+    rfi_actor_publish_outs(actor, NULL);
+    rfi_actor_set_status(actor, status);
+    rfi_actor_note_gone(actor, RFI_GONE_FINISHED);
+}
+
+void rfi_actor_note_gone(struct rfi_actor *actor, enum rfi_gone how)
+{
+    struct rfi_runtime *runtime = actor->runtime;
+    /* [GO1] acq_rel: the second to come sees the numbers, which nobody changes any more */
+    if (atomic_fetch_or_explicit(&actor->gone, (uint8_t)how, memory_order_acq_rel) == 0)
+        return;
+    /* relaxed: numbers to look at */
+    (void)atomic_fetch_add_explicit(
+        &runtime->past_received, atomic_load_explicit(&actor->received, memory_order_relaxed),
+        memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&runtime->past_emitted,
+                                    atomic_load_explicit(&actor->emitted, memory_order_relaxed),
+                                    memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&runtime->past_failed,
+                                    atomic_load_explicit(&actor->failed, memory_order_relaxed),
+                                    memory_order_relaxed);
+}
+
+void rfi_actor_retire(struct rfi_worker *worker, struct rfi_actor *actor, enum rfi_status status)
+{
+    struct rfi_runtime *runtime = worker->runtime;
+    (void)rfi_mailbox_close(&actor->box, NULL); /* the token is ours in any case */
+    rfi_actor_finish(actor, status);
+    rfi_runtime_list_remove(runtime, actor);
+    rfi_mailbox_unref(&actor->box); /* the token's */
+    rfi_runtime_count_idled(runtime, worker);
+}
+
+void rfi_actor_close(struct rfi_actor *actor)
+{
+    struct rfi_runtime *runtime = actor->runtime;
+    if (rfi_mailbox_close(&actor->box, NULL)) {
+        schedule_box(&actor->box);
+        return;
+    }
+    /* Somebody has the token and will see the bit; if that is the timer of a restart, do not wait. */
+    if (actor->can_restart && rfi_timers_remove(&runtime->timers, &actor->side->backoff))
+        rfi_runtime_schedule(runtime, actor);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* A mailbox: a lock-free, intrusive queue of deliveries with many producers and one consumer, which
+ * also says whether its consumer has to be scheduled. Actors, outlets and event subscriptions have one.
+ *
+ * Everything that producers and the consumer must agree on is in one word, so that each step is one
+ * compare-and-swap and no pair of words has to be kept in step:
+ *
+ *   bit 63       62     61        60..45   44..0
+ *   [ closed ] [ busy ] [ waits ] [ count ] [ address of the newest delivery, divided by 8 ]
+ *
+ *   busy    somebody has the token: the consumer runs, or is queued, or is parked. The producer that
+ *           turns busy on has the duty to schedule the consumer (RFI_PUSH_FIRST).
+ *   closed  nothing more is taken. Never cleared. The token is never given back.
+ *   waits   a muted producer stands in `waiters` and is to be woken when there is room.
+ *   count   deliveries on the stack, saturating; beyond it, `overflow` counts exactly.
+ *
+ * Producers push on a stack; the consumer takes the whole stack at once, turns it round into its private
+ * list (`first`, `held` long) and works on that. Order is that of the pushes. Unlike Vyukov's queue
+ * (core/base/mpsc.h) a push is visible in one step: the consumer never meets a node that is counted
+ * but not yet linked, needs no stub, and takes a run of messages with one atomic operation.
+ * A push after close is refused exactly: whatever was accepted before is seen by the consumer.
+ *
+ * The bound is soft: a push is never refused for fullness here. Who pushes looks at the depth. */
+#ifndef RFI_MAILBOX_H
+#define RFI_MAILBOX_H
+
+#include "core/message/message_internal.h"
+#include <stdint.h>
+
+struct rfi_mailbox;
+struct rfi_actor;
+
+/* What the owner of a mailbox is. */
+struct rfi_mailbox_ops {
+    /* A producer turned busy on: get the consumer to run. Any thread; must not block. */
+    void (*schedule)(struct rfi_mailbox *box);
+    /* The last reference is gone. */
+    void (*destroy)(struct rfi_mailbox *box);
+    /* Names for events: the owner's id and the name of its in-port. */
+    void (*describe)(const struct rfi_mailbox *box, uint32_t port, const char **out_id,
+                     const char **out_port);
+};
+
+struct rfi_mailbox {
+    /* set once, then read by all */
+    const struct rfi_mailbox_ops *ops;
+    uint32_t capacity;
+    /* any thread */
+    _Atomic(uint32_t) refs;
+    _Atomic(uint64_t) word;
+    _Atomic(struct rfi_actor *) waiters; /* muted producers, linked by run_next */
+    _Atomic(uint32_t) overflow;          /* deliveries on the stack that `count` cannot show */
+    _Atomic(uint32_t) system_count;      /* deliveries in here that are no messages */
+    /* owner: the consumer (others may read `held`) */
+    struct rfi_mpsc_node *first; /* oldest of the private list */
+    _Atomic(uint32_t) held;      /* length of the private list */
+};
+
+#define RFI_BOX_CLOSED (UINT64_C(1) << 63)
+#define RFI_BOX_BUSY   (UINT64_C(1) << 62)
+#define RFI_BOX_WAITS  (UINT64_C(1) << 61)
+#define RFI_BOX_FLAGS  (RFI_BOX_CLOSED | RFI_BOX_BUSY | RFI_BOX_WAITS)
+#define RFI_BOX_NODE   ((UINT64_C(1) << 45) - 1)
+enum { RFI_BOX_COUNT_SHIFT = 45, RFI_BOX_COUNT_MAX = 0xffff };
+
+enum rfi_push {
+    RFI_PUSH_REFUSED, /* closed; the node is still the caller's */
+    RFI_PUSH_QUEUED,
+    RFI_PUSH_FIRST    /* the caller must schedule the consumer */
+};
+
+static inline uint32_t rfi_box_count(uint64_t word)
+{
+    return (uint32_t)(word >> RFI_BOX_COUNT_SHIFT) & RFI_BOX_COUNT_MAX;
+}
+
+static inline struct rfi_mpsc_node *rfi_box_node(uint64_t word)
+{
+    return (struct rfi_mpsc_node *)(uintptr_t)((word & RFI_BOX_NODE) << 3);
+}
+
+/* busy: is the token out from the beginning (the creator then schedules the consumer)? */
+void rfi_mailbox_init(struct rfi_mailbox *box, const struct rfi_mailbox_ops *ops, uint32_t capacity,
+                      bool is_busy);
+
+static inline void rfi_mailbox_ref(struct rfi_mailbox *box)
+{
+    /* relaxed: who copies a reference has one already */
+    atomic_fetch_add_explicit(&box->refs, 1, memory_order_relaxed);
+}
+
+void rfi_mailbox_unref(struct rfi_mailbox *box);
+
+/* Saturated stack: the slow part of rfi_mailbox_push. */
+enum rfi_push rfi_mailbox_push_overflow(struct rfi_mailbox *box, struct rfi_mpsc_node *node);
+
+/* Any thread. `*out_count` is the length of the stack (not of the private list) after the push. */
+static inline enum rfi_push rfi_mailbox_push(struct rfi_mailbox *box, struct rfi_mpsc_node *node,
+                                             uint32_t *out_count)
+{
+    /* relaxed: the compare-and-swap decides */
+    uint64_t old = atomic_load_explicit(&box->word, memory_order_relaxed);
+    uint64_t top = (uint64_t)(uintptr_t)node >> 3;
+    uint64_t next;
+    do {
+        uint32_t count = rfi_box_count(old);
+        if (__builtin_expect((old & RFI_BOX_CLOSED) != 0, 0))
+            return RFI_PUSH_REFUSED;
+        if (__builtin_expect(count == RFI_BOX_COUNT_MAX, 0))
+            return *out_count = count, rfi_mailbox_push_overflow(box, node);
+        /* relaxed: published by the exchange below */
+        atomic_store_explicit(&node->next, rfi_box_node(old), memory_order_relaxed);
+        next = (old & RFI_BOX_WAITS) | RFI_BOX_BUSY |
+               ((uint64_t)(count + 1) << RFI_BOX_COUNT_SHIFT) | top;
+        /* [MB1] release: publishes the delivery and what its sender did before; pairs with the
+         * acquire in rfi_mailbox_take and rfi_mailbox_release */
+    } while (!atomic_compare_exchange_weak_explicit(&box->word, &old, next, memory_order_acq_rel,
+                                                    memory_order_relaxed));
+    *out_count = rfi_box_count(next);
+    return (old & RFI_BOX_BUSY) != 0 ? RFI_PUSH_QUEUED : RFI_PUSH_FIRST;
+}
+
+/* Consumer: move the stack to the private list, which must be empty. False: nothing came. */
+bool rfi_mailbox_take(struct rfi_mailbox *box);
+
+/* Consumer: the next delivery, NULL when there is none now. */
+static inline struct rfi_delivery *rfi_mailbox_pop(struct rfi_mailbox *box)
+{
+    if (box->first == NULL && !rfi_mailbox_take(box))
+        return NULL;
+    struct rfi_mpsc_node *node = box->first;
+    box->first = atomic_load_explicit(&node->next, memory_order_relaxed); /* our own list */
+    uint32_t held = atomic_load_explicit(&box->held, memory_order_relaxed);
+    /* relaxed: a number for others to look at */
+    atomic_store_explicit(&box->held, held - 1, memory_order_relaxed);
+    return (struct rfi_delivery *)(void *)node; /* a node is its delivery */
+}
+
+/* Consumer with an empty private list: give the token back. False: something came, or the box is closed, or
+ * waits is set: look again. After true the consumer must not touch the box, unless it has a
+ * reference of its own. */
+static inline bool rfi_mailbox_release(struct rfi_mailbox *box)
+{
+    uint64_t busy = RFI_BOX_BUSY;
+    /* [MB2] release: what the consumer did is seen by its next run; pairs with the acquire of the push
+     * that turns busy on. acquire: [MB1] */
+    return atomic_compare_exchange_strong_explicit(&box->word, &busy, 0, memory_order_acq_rel,
+                                                   memory_order_acquire);
+}
+
+/* Any thread: refuse pushes from now on. True: the box was idle, the caller now has the token and must
+ * schedule the consumer, or be it. `*out_was_closed` (may be NULL): somebody closed it before. */
+bool rfi_mailbox_close(struct rfi_mailbox *box, bool *out_was_closed);
+
+static inline uint64_t rfi_mailbox_word(const struct rfi_mailbox *box)
+{
+    /* [MB3] acquire: pairs with the release of close, so that the closer's writes are seen */
+    return atomic_load_explicit(&box->word, memory_order_acquire);
+}
+
+static inline bool rfi_mailbox_is_closed(const struct rfi_mailbox *box)
+{
+    return (rfi_mailbox_word(box) & RFI_BOX_CLOSED) != 0;
+}
+
+/* Deliveries waiting, system deliveries included. Any thread. */
+size_t rfi_mailbox_depth(const struct rfi_mailbox *box);
+/* Messages waiting. Any thread. */
+size_t rfi_mailbox_length(const struct rfi_mailbox *box);
+
+/* Is the box over its capacity? `count` is a stack length seen just now. Cheap while the stack alone
+ * is less than half of it. */
+static inline bool rfi_mailbox_is_over(const struct rfi_mailbox *box, uint32_t count)
+{
+    if (__builtin_expect(count <= box->capacity / 2, 1))
+        return false;
+    return rfi_mailbox_length(box) > box->capacity;
+}
+
+/* Has the box room for the waiters (half of its capacity, or closed)? */
+bool rfi_mailbox_has_room(const struct rfi_mailbox *box);
+
+/* ---- muting ---- */
+
+/* Park a producer that has its own token: it will be scheduled when the box has room, perhaps at once.
+ * After this the producer's token is gone: touch nothing of it that needs the token. */
+void rfi_mailbox_wait(struct rfi_mailbox *box, struct rfi_actor *producer);
+/* Schedule all producers that wait. Any thread with a reference; needless calls do no harm. */
+void rfi_mailbox_wake_waiters(struct rfi_mailbox *box);
+/* Consumer: wake the waiters if somebody waits and there is room. */
+static inline void rfi_mailbox_check_waiters(struct rfi_mailbox *box)
+{
+    if (__builtin_expect((rfi_mailbox_word(box) & RFI_BOX_WAITS) != 0, 0) &&
+        rfi_mailbox_has_room(box))
+        rfi_mailbox_wake_waiters(box);
+}
+
+#endif

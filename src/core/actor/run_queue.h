@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* The queues of tokens: one ring for each worker, and the inject queue for all. */
+#ifndef RFI_RUN_QUEUE_H
+#define RFI_RUN_QUEUE_H
+
+#include "core/actor/scheduler.h"
+
+/* Owner only. False: full. */
+bool rfi_ring_push(struct rfi_ring *ring, struct rfi_actor *actor);
+/* Owner only; NULL: empty. */
+struct rfi_actor *rfi_ring_pop(struct rfi_ring *ring);
+/* Take half of another worker's ring: one is returned, the rest goes to `own`, which is the caller's. */
+struct rfi_actor *rfi_ring_steal(struct rfi_ring *victim, struct rfi_ring *own);
+bool rfi_ring_is_empty(const struct rfi_ring *ring);
+
+/* Any thread: a chain newest..oldest, linked by run_next. */
+void rfi_inject_push(struct rfi_runtime *runtime, struct rfi_actor *newest,
+                     struct rfi_actor *oldest);
+/* A worker: the oldest is returned, some more go to its ring. NULL: empty, or another worker is at it, who
+ * wakes somebody if more is left. */
+struct rfi_actor *rfi_inject_take(struct rfi_runtime *runtime, struct rfi_ring *own);
+bool rfi_inject_has(struct rfi_runtime *runtime);
+
+#endif

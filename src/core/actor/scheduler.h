@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* The actor pool: workers that run actors whose mailboxes have something.
+ *
+ * Each worker has a slot for the actor that it woke last (so that a message is worked on by the core
+ * that has it in its cache), a ring that others may steal from, and there is one inject queue for actors that
+ * other threads made ready and for what does not fit a ring. A worker that finds nothing searches for a
+ * moment and then sleeps on a futex; who makes work wakes one sleeper, if there is one and
+ * nobody is searching already. Rows and invariants: docs/concurrency.md. */
+#ifndef RFI_SCHEDULER_H
+#define RFI_SCHEDULER_H
+
+#include "core/actor/timers.h"
+#include "core/base/mpsc.h"
+#include <pthread.h>
+#include <reflow/network.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct rfi_actor;
+struct rfi_runtime;
+
+enum {
+    RFI_WORKERS_MAX = 64,   /* one bit each in `sleepers` */
+    RFI_RING_SIZE = 256,    /* actors; a power of two */
+    RFI_BATCH_MAX = 64,     /* messages of one activation */
+    RFI_BATCH_NS = 100000,  /* and about this long */
+    RFI_CLOCK_EVERY = 8,    /* messages between two looks at the clock */
+    RFI_NEXT_IN_ROW = 48,   /* activations from the slot before the ring has its turn */
+    RFI_INJECT_EVERY = 61,  /* activations before the inject queue has its turn */
+    RFI_SEARCH_ROUNDS = 3   /* before a worker sleeps */
+};
+
+/* The ring of one worker: the owner appends, the owner and thieves take at the front. */
+struct rfi_ring {
+    _Alignas(64) _Atomic(uint32_t) head;
+    _Alignas(64) _Atomic(uint32_t) tail;
+    _Atomic(struct rfi_actor *) slots[RFI_RING_SIZE];
+};
+
+struct rfi_worker {
+    struct rfi_ring ring;
+    /* owner: the worker */
+    _Alignas(64) struct rfi_runtime *runtime;
+    struct rf_context *context;
+    struct rfi_actor *next;
+    uint32_t index;
+    uint32_t next_in_row;
+    uint32_t tick;
+    uint32_t batch_max;   /* messages, by the measured cost of a message */
+    uint32_t until_clock; /* messages */
+    uint64_t last_ns;
+    uint32_t random;
+    bool is_searching;
+    pthread_t thread;
+    /* any thread reads; owner: the worker */
+    _Alignas(64) _Atomic(uint64_t) activated_count; /* tokens that this thread made */
+    _Atomic(uint64_t) idled_count;                  /* tokens that it ended */
+    _Atomic(uint64_t) dropped_count;                /* messages */
+    /* any thread */
+    _Alignas(64) _Atomic(uint32_t) signal; /* 1: wake up */
+};
+
+/* What the actor layer asks of the layer above. */
+struct rfi_runtime_hooks {
+    /* An event that somebody subscribed to. Any thread; must not block. */
+    void (*on_event)(void *user, const rf_event *event);
+};
+
+struct rfi_runtime {
+    /* set once, then read by all */
+    const struct rfi_runtime_hooks *hooks;
+    void *user; /* of the hooks: the network */
+    struct rfi_worker *workers;
+    uint32_t worker_count;
+    uint32_t capacity; /* of mailboxes */
+    /* any thread, seldom written */
+    _Alignas(64) _Atomic(uint32_t) event_mask;
+    _Atomic(bool) is_stopping;
+    _Atomic(uint32_t) drainers; /* threads in rfi_runtime_drain */
+    /* any thread */
+    _Alignas(64) _Atomic(uint64_t) sleepers; /* one bit a worker */
+    _Atomic(uint32_t) searchers;
+    _Alignas(64) _Atomic(struct rfi_actor *) inject; /* newest first */
+    _Atomic(bool) is_inject_taken;                   /* try-lock over inject_list */
+    _Atomic(struct rfi_actor *) inject_list;         /* oldest first; written under the try-lock */
+    _Alignas(64) _Atomic(uint64_t) activated_count;  /* by threads that are no workers */
+    _Atomic(uint64_t) idled_count;
+    _Atomic(uint64_t) dropped_count;
+    _Atomic(uint64_t) past_received, past_emitted, past_failed; /* of actors that are gone */
+    uint64_t idle_event_at; /* under drain_lock: tokens made when NetworkIdle was last told */
+    struct rfi_timers timers;
+    pthread_mutex_t drain_lock; /* over drained; leaf */
+    pthread_cond_t drained;
+    pthread_mutex_t list_lock; /* over the list; leaf */
+    struct rfi_actor *all;     /* actors whose token still lives */
+};
+
+/* workers 0: cores; capacity: of the mailboxes. RF_ENOMEM. */
+RF_NODISCARD rf_err rfi_runtime_init(struct rfi_runtime *runtime, uint32_t workers,
+                                     uint32_t capacity, const struct rfi_runtime_hooks *hooks,
+                                     void *user);
+RF_NODISCARD rf_err rfi_runtime_start(struct rfi_runtime *runtime); /* RF_ESYS */
+/* Let the callbacks at hand end and join the workers. Not from a callback. Once. */
+void rfi_runtime_stop(struct rfi_runtime *runtime);
+void rfi_runtime_fini(struct rfi_runtime *runtime);
+/* Wait until no token is out. RF_ETIMEOUT. */
+RF_NODISCARD rf_err rfi_runtime_drain(struct rfi_runtime *runtime, uint64_t timeout_ms);
+/* Was no token out at some moment during this call? Sound: see NOTE quiescence in scheduler.c. */
+bool rfi_runtime_is_quiescent(struct rfi_runtime *runtime, uint64_t *out_activated);
+uint64_t rfi_runtime_active_count(struct rfi_runtime *runtime);
+
+/* The worker that this thread is, in that runtime; else NULL. */
+struct rfi_worker *rfi_worker_self(const struct rfi_runtime *runtime);
+/* The token of `actor` goes into a run queue. Any thread. */
+void rfi_runtime_schedule(struct rfi_runtime *runtime, struct rfi_actor *actor);
+/* Worker: run this one next. */
+void rfi_worker_schedule_next(struct rfi_worker *worker, struct rfi_actor *actor);
+/* Worker: at the tail of the own ring. */
+void rfi_worker_requeue(struct rfi_worker *worker, struct rfi_actor *actor);
+/* A token was made by this thread (before it is scheduled), or ended (after the release). `worker` NULL: the
+ * calling thread is none. */
+void rfi_runtime_count_activated(struct rfi_runtime *runtime, struct rfi_worker *worker);
+void rfi_runtime_count_idled(struct rfi_runtime *runtime, struct rfi_worker *worker);
+void rfi_runtime_count_dropped(struct rfi_runtime *runtime, uint64_t count);
+uint64_t rfi_runtime_dropped_count(const struct rfi_runtime *runtime);
+/* Wake the drainers, for threads that are no workers. */
+void rfi_runtime_notify_drain(struct rfi_runtime *runtime);
+
+void rfi_runtime_list_add(struct rfi_runtime *runtime, struct rfi_actor *actor);
+void rfi_runtime_list_remove(struct rfi_runtime *runtime, struct rfi_actor *actor);
+
+static inline bool rfi_runtime_wants(const struct rfi_runtime *runtime, rf_event_type type)
+{
+    /* relaxed: a subscriber sees events from some moment after it subscribed */
+    return __builtin_expect((atomic_load_explicit(&runtime->event_mask, memory_order_relaxed) &
+                             (1U << type)) != 0,
+                            0);
+}
+
+static inline bool rfi_runtime_is_stopping(const struct rfi_runtime *runtime)
+{
+    return atomic_load_explicit(&runtime->is_stopping, memory_order_relaxed); /* a hint to hurry */
+}
+
+#endif

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/* Sending to a node by its name: from outside, from a callback without a connector, and from links by
+ * way of targets.
+ *
+ * A name is looked up under the network's lock, which is why links look up once and keep a target.
+ * The push itself is that of the mailbox. Senders from outside are refused at the limit and keep their
+ * message; targets and initial packets are never refused for fullness.
+ *
+ * A request is a push with a reply; its deadline is armed after the push, so that a push that fails has
+ * nothing to take back. */
+#include "core/actor/delivery.h"
+#include "core/base/clock.h"
+#include "core/flow/network_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct rfi_target {
+    _Atomic(uint32_t) refs;
+    uint32_t port;
+    struct rfi_actor *actor; /* one reference */
+    rf_network *net;
+};
+
+/* Where a name leads: a mailbox and a port of it, or the bridge. */
+struct place {
+    struct rfi_mailbox *box; /* one reference; NULL: the bridge */
+    uint32_t port;
+    const struct rfi_bridge_ops *ops;
+    void *bridge;
+};
+
+static rf_err find_place(rf_network *net, const char *actor, const char *port, struct place *out);
+static rf_err send_to(rf_network *net, const char *actor, const char *port, rf_message *msg,
+                      rf_reply *reply, bool is_bounded);
+
+/* ---- the push ---- */
+
+rf_err rfi_box_push(struct rfi_mailbox *box, uint32_t port, rf_message *msg,
+                    struct rfi_receipt *receipt, rf_reply *reply, bool is_bounded)
+{
+    uint32_t count;
+    if (is_bounded && rfi_mailbox_length(box) >= box->capacity)
+        return rfi_mailbox_is_closed(box) ? RF_ECLOSED : RF_EFULL;
+    struct rfi_delivery *delivery = rfi_delivery_take(msg);
+    if (delivery == NULL)
+        return RF_ENOMEM;
+    rfi_delivery_fill(delivery, msg, port, receipt, reply);
+    switch (rfi_mailbox_push(box, &delivery->node, &count)) {
+    case RFI_PUSH_REFUSED:
+        rfi_delivery_release(delivery, msg);
+        return RF_ECLOSED;
+    case RFI_PUSH_FIRST:
+        box->ops->schedule(box);
+        break;
+    case RFI_PUSH_QUEUED:
+        break;
+    }
+    return RF_OK;
+}
+
+/* The same for an actor, with its event. */
+static rf_err push_to_actor(rf_network *net, struct rfi_mailbox *box, uint32_t port,
+                            rf_message *msg, struct rfi_receipt *receipt, rf_reply *reply,
+                            bool is_bounded)
+{
+    if (!rfi_runtime_wants(&net->runtime, RF_EVENT_MESSAGE_RECEIVED) ||
+        box->ops != &rfi_actor_mailbox_ops)
+        return rfi_box_push(box, port, msg, receipt, reply, is_bounded);
+    rf_event event = {.type = RF_EVENT_MESSAGE_RECEIVED, .message = rf_message_ref(msg)};
+    box->ops->describe(box, port, &event.actor, &event.port);
+    rf_err err = rfi_box_push(box, port, msg, receipt, reply, is_bounded);
+    if (err == RF_OK)
+        rfi_events_post(net, &event);
+    rf_message_unref(event.message);
+    return err;
+}
+
+/* ---- by name ---- */
+
+static rf_err place_at_node(struct rfi_node *node, const char *port, struct place *out)
+{
+    if (node->actor != NULL) {
+        const rf_component *component = node->actor->component;
+        size_t number = rfi_port_find(component->inports, component->inport_count, port);
+        if (number == SIZE_MAX)
+            return RF_ENOPORT;
+        out->box = &node->actor->box;
+        out->port = (uint32_t)number;
+    } else {
+        struct rfi_outlet *outlet = rfi_proxy_of(node)->outlet;
+        out->box = &outlet->box;
+        out->port = rfi_outlet_route_locked(outlet, NULL, port);
+        if (out->port == UINT32_MAX)
+            return RF_ENOMEM;
+    }
+    rfi_mailbox_ref(out->box);
+    return RF_OK;
+}
+
+static rf_err find_place(rf_network *net, const char *actor, const char *port, struct place *out)
+{
+    *out = (struct place){.box = NULL};
+    pthread_mutex_lock(&net->lock);
+    struct rfi_node *node = rfi_map_get(net->nodes, actor);
+    rf_err err = RF_OK;
+    if (node != NULL) {
+        err = place_at_node(node, port, out);
+    } else if (strchr(actor, '@') == NULL) {
+        err = RF_ENOACTOR;
+    } else {
+        out->ops = rfi_network_bridge(net, &out->bridge);
+        if (out->ops == NULL)
+            err = RF_EUNSUPPORTED;
+    }
+    pthread_mutex_unlock(&net->lock);
+    return err;
+}
+
+static rf_err send_to(rf_network *net, const char *actor, const char *port, rf_message *msg,
+                      rf_reply *reply, bool is_bounded)
+{
+    struct place place;
+    rf_err err = find_place(net, actor, port, &place);
+    if (err != RF_OK)
+        return err;
+    if (place.box != NULL) {
+        err = push_to_actor(net, place.box, place.port, msg, NULL, reply, is_bounded);
+        rfi_mailbox_unref(place.box);
+        return err;
+    }
+    char *remote_actor;
+    char *remote_network;
+    err = rfi_split_remote(actor, &remote_actor, &remote_network);
+    if (err != RF_OK)
+        return err == RF_EINVAL ? RF_ENOACTOR : err;
+    err = place.ops->send(place.bridge, remote_actor, remote_network, port, msg, reply);
+    free(remote_actor);
+    free(remote_network);
+    return err;
+}
+
+rf_err rf_network_send(rf_network *net, const char *actor, const char *port, rf_message *msg)
+{
+    return msg == NULL ? RF_ENOMEM : send_to(net, actor, port, msg, NULL, true);
+}
+
+rf_err rf_network_add_initial(rf_network *net, const char *actor, const char *port,
+                              rf_message *msg)
+{
+    return msg == NULL ? RF_ENOMEM : send_to(net, actor, port, msg, NULL, false);
+}
+
+rf_err rf_send_to(rf_context *ctx, const char *actor, const char *port, rf_message *msg)
+{
+    rf_err err = rf_network_send(ctx->runtime->user, actor, port, msg);
+    if (err != RF_OK)
+        rf_message_unref(msg);
+    return err;
+}
+
+/* ---- requests ---- */
+
+rf_err rf_network_request(rf_network *net, const char *actor, const char *port, rf_message *msg,
+                          uint64_t timeout_ms, rf_reply_fn on_reply, void *user)
+{
+    if (msg == NULL)
+        return RF_ENOMEM;
+    rf_reply *reply = rfi_reply_make(&net->runtime.timers, on_reply, user);
+    if (reply == NULL)
+        return RF_ENOMEM;
+    uint64_t now = rfi_clock_ns();
+    rfi_reply_ref(reply); /* ours, while the other may be used up already */
+    rf_err err = send_to(net, actor, port, msg, reply, true);
+    if (err != RF_OK) {
+        rfi_reply_discard(reply);
+        rfi_reply_unref(reply);
+        return err;
+    }
+    enum { NS_PER_MS = 1000000 };
+    uint64_t wait_ns = timeout_ms > UINT64_MAX / 4 / NS_PER_MS ? UINT64_MAX / 4
+                                                               : timeout_ms * NS_PER_MS;
+    err = rfi_reply_arm(reply, now + wait_ns);
+    if (err != RF_OK)
+        rfi_reply_fail(reply, err); /* takes our reference; the holder's answer comes too late */
+    else
+        rfi_reply_unref(reply);
+    return RF_OK;
+}
+
+rf_err rfi_reply_new(rf_network *net, uint64_t timeout_ms, rf_reply_fn on_reply, void *user,
+                     rf_reply **out)
+{
+    enum { NS_PER_MS = 1000000 };
+    rf_reply *reply = rfi_reply_make(&net->runtime.timers, on_reply, user);
+    if (reply == NULL)
+        return RF_ENOMEM;
+    if (timeout_ms != 0) {
+        rf_err err = rfi_reply_arm(reply, rfi_clock_ns() + timeout_ms * NS_PER_MS);
+        if (err != RF_OK) {
+            rfi_reply_discard(reply);
+            return err;
+        }
+    }
+    *out = reply;
+    return RF_OK;
+}
+
+/* A thread that waits for its answer. */
+struct waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    bool is_done;
+    rf_err err;
+    rf_message *answer;
+};
+
+static void wake_waiter(void *user, rf_err err, rf_message *answer)
+{
+    struct waiter *waiter = user;
+    pthread_mutex_lock(&waiter->lock);
+    waiter->err = err;
+    waiter->answer = answer;
+    waiter->is_done = true;
+    /* Under the lock: the waiter is on a stack, and gone once it can have the lock. */
+    pthread_cond_signal(&waiter->done);
+    pthread_mutex_unlock(&waiter->lock);
+}
+
+rf_err rf_network_request_wait(rf_network *net, const char *actor, const char *port,
+                               rf_message *msg, uint64_t timeout_ms, rf_message **out_answer)
+{
+    struct waiter waiter = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+    rf_err err = rf_network_request(net, actor, port, msg, timeout_ms, wake_waiter, &waiter);
+    if (err != RF_OK)
+        return err;
+    pthread_mutex_lock(&waiter.lock);
+    while (!waiter.is_done)
+        pthread_cond_wait(&waiter.done, &waiter.lock);
+    pthread_mutex_unlock(&waiter.lock);
+    if (waiter.err == RF_OK)
+        *out_answer = waiter.answer;
+    return waiter.err;
+}
+
+/* ---- targets ---- */
+
+rf_err rfi_target_find(rf_network *net, const char *actor, const char *port,
+                       struct rfi_target **out)
+{
+    struct rfi_target *target = malloc(sizeof *target);
+    if (target == NULL)
+        return RF_ENOMEM;
+    struct place place = {.box = NULL};
+    pthread_mutex_lock(&net->lock);
+    struct rfi_node *node = rfi_map_get(net->nodes, actor);
+    rf_err err = node == NULL || node->actor == NULL ? RF_ENOACTOR
+                                                     : place_at_node(node, port, &place);
+    pthread_mutex_unlock(&net->lock);
+    if (err != RF_OK) {
+        free(target);
+        return err;
+    }
+    atomic_init(&target->refs, 1);
+    target->port = place.port;
+    target->actor = rfi_actor_of(place.box);
+    target->net = net;
+    *out = target;
+    return RF_OK;
+}
+
+struct rfi_target *rfi_target_ref(struct rfi_target *target)
+{
+    (void)atomic_fetch_add_explicit(&target->refs, 1, memory_order_relaxed); /* a copy */
+    return target;
+}
+
+void rfi_target_unref(struct rfi_target *target)
+{
+    /* [TG1] acq_rel: the last holder frees */
+    if (target == NULL ||
+        atomic_fetch_sub_explicit(&target->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    rfi_mailbox_unref(&target->actor->box);
+    free(target);
+}
+
+rf_err rfi_target_push(struct rfi_target *target, rf_message *msg, struct rfi_receipt *receipt,
+                       rf_reply *reply)
+{
+    return push_to_actor(target->net, &target->actor->box, target->port, msg, receipt, reply,
+                         false);
+}
+
+size_t rfi_target_depth(const struct rfi_target *target)
+{
+    return rfi_mailbox_length(&target->actor->box);
+}
+
+void rfi_network_count_dropped(rf_network *net, uint64_t count)
+{
+    rfi_runtime_count_dropped(&net->runtime, count);
+}
