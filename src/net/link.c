@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/* The link: its life, its sessions and its timers. What it sends is in link_send.c, what it receives in
+ * link_receive.c; docs/protocol.md has the rules.
+ *
+ * Everything belongs to one owner thread. Time comes in as an argument; nothing here looks at a clock, a
+ * socket or a random number, so the same calls give the same bytes.
+ *
+ * L1  base_seq - 1 is the peer's cursor as we know it; the ring holds base_seq … base_seq + count - 1.
+ * L2  sent_count <= count: transmitted in this session; ever_count: transmitted at least once.
+ * L3  cursor_in is the highest number handed to the sink, and what we acknowledge is never higher.
+ * L4  what a flow has sent and not consumed is within its window, over all sessions with one life of the
+ *     peer: both sides count totals since the flow began and tell them again when a session starts.
+ * L5  the sink is called inside rfi_link_enter … rfi_link_leave only; it may call everything but
+ *     _input, _up, _down, _tick and _free. */
+#include "net/link_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t at_least_one(uint32_t value)
+{
+    return value > 0 ? value : 1;
+}
+
+struct rfi_link *rfi_link_new(const struct rfi_link_options *options,
+                              const uint8_t incarnation[RFI_INCARNATION_SIZE],
+                              const struct rfi_link_sink *sink, void *owner)
+{
+    struct rfi_link *link = calloc(1, sizeof *link);
+    if (link == NULL)
+        return NULL;
+    link->options = *options;
+    struct rfi_link_options *own = &link->options;
+    own->flow_credit_messages = at_least_one(own->flow_credit_messages);
+    own->flow_credit_bytes = at_least_one(own->flow_credit_bytes);
+    own->outbox_messages_max = at_least_one(own->outbox_messages_max);
+    own->flows_max = at_least_one(own->flows_max);
+    if (own->flows_max > RFI_FLOWS_CAP)
+        own->flows_max = RFI_FLOWS_CAP;
+    link->sink = sink;
+    link->owner = owner;
+    memcpy(link->incarnation, incarnation, sizeof link->incarnation);
+    link->base_seq = 1;
+    link->ack_due_ns = UINT64_MAX;
+    link->lazy_due_ns = UINT64_MAX;
+    rfi_buf_init(&link->control);
+    rfi_buf_init(&link->json);
+    return link;
+}
+
+void rfi_link_free(struct rfi_link *link)
+{
+    if (link == NULL)
+        return;
+    rfi_link_clear_unsequenced(link);
+    rfi_link_free_inflows(link);
+    rfi_link_free_outflows(link);
+    rfi_id_set_fini(&link->requests);
+    while (link->subscriptions != NULL) {
+        struct rfi_subscription *first = link->subscriptions;
+        link->subscriptions = first->next;
+        free(first);
+    }
+    rfi_buf_fini(&link->control);
+    rfi_buf_fini(&link->json);
+    free(link->answers);
+    free(link);
+}
+
+/* ---- sessions ---- */
+
+static bool is_known_peer(const struct rfi_link *link, const uint8_t *incarnation)
+{
+    return link->has_peer &&
+           memcmp(link->peer_incarnation, incarnation, sizeof link->peer_incarnation) == 0;
+}
+
+void rfi_link_hello(const struct rfi_link *link,
+                    const uint8_t peer_incarnation[RFI_INCARNATION_SIZE],
+                    struct rfi_native_hello *out)
+{
+    memcpy(out->incarnation, link->incarnation, sizeof out->incarnation);
+    out->message_bytes_max = link->options.message_bytes_max;
+    out->cursor = 0;
+    memset(out->cursor_of, 0, sizeof out->cursor_of);
+    /* A dialler does not know who will answer: it tells what it has of the last one. */
+    if (link->has_peer && (peer_incarnation == NULL || is_known_peer(link, peer_incarnation))) {
+        out->cursor = link->cursor_in;
+        memcpy(out->cursor_of, link->peer_incarnation, sizeof out->cursor_of);
+    }
+}
+
+/* The peer is new, or has lost its memory: what may have reached the old one is given up, never guessed;
+ * what was not transmitted gets numbers from 1. Both cursors start anew. */
+static void meet_peer(struct rfi_link *link, const struct rfi_native_hello *peer)
+{
+    if (RFI_PLANTED(12))
+        link->ever_count = 0;
+    for (size_t i = 0; i < link->ever_count; i++)
+        rfi_link_entry(link, i)->flow->lost++;
+    link->stats.lost_messages += link->ever_count;
+    rfi_link_drop_entries(link, link->ever_count);
+    link->base_seq = 1;
+    if (!RFI_PLANTED(6))
+        link->cursor_in = 0;
+    rfi_link_forget_ids(link);
+    rfi_link_free_inflows(link);
+    link->has_peer = true;
+    memcpy(link->peer_incarnation, peer->incarnation, sizeof link->peer_incarnation);
+}
+
+static void begin_session(struct rfi_link *link, uint64_t now_ns)
+{
+    link->is_up = true;
+    link->has_settings = false;
+    link->failed = RF_OK;
+    link->now_ns = now_ns;
+    link->last_send_ns = now_ns;
+    link->last_receive_ns = now_ns;
+    link->frames_out = 0;
+    link->frames_in = 0;
+    link->ack_due_ns = UINT64_MAX;
+    link->unacked_messages = 0;
+    link->unacked_bytes = 0;
+    link->heartbeat_sent = 0;
+    link->heartbeat_received = 0;
+    link->unanswered_number = 0;
+    link->is_echo_due = false;
+    rfi_frame_put_settings(&link->control, link->options.flow_credit_messages,
+                           link->options.flow_credit_bytes, link->options.flows_max);
+    rfi_link_announce_subscriptions(link);
+    if (!RFI_PLANTED(3))
+        rfi_link_announce_credits(link);
+}
+
+static void tell_losses(struct rfi_link *link)
+{
+    for (struct rfi_outflow *flow = link->flows_first; flow != NULL; flow = flow->next) {
+        uint64_t lost = flow->lost;
+        flow->lost = 0;
+        if (lost > 0 && !flow->is_closed)
+            link->sink->on_lost(link->owner, flow, flow->user, lost);
+    }
+}
+
+rf_err rfi_link_up(struct rfi_link *link, const struct rfi_native_hello *peer, uint64_t now_ns)
+{
+    rfi_link_down(link);
+    bool is_known = is_known_peer(link, peer->incarnation);
+    bool is_ours = memcmp(peer->cursor_of, link->incarnation, sizeof link->incarnation) == 0;
+    uint64_t cursor = is_ours ? peer->cursor : 0;
+    uint64_t acked = link->base_seq - 1;
+    uint64_t lowest = is_known ? acked : 0;
+    uint64_t highest = is_known ? acked + link->ever_count : 0;
+    if (RFI_PLANTED(2) && cursor < highest)
+        cursor++;
+    if (cursor < lowest || cursor > highest)
+        return RF_EPROTO;
+
+    rfi_link_enter(link);
+    if (is_known)
+        rfi_link_drop_entries(link, (size_t)(cursor - acked));
+    else
+        meet_peer(link, peer);
+    link->peer_message_bytes_max = peer->message_bytes_max;
+    begin_session(link, now_ns);
+    tell_losses(link);
+    rfi_link_leave(link);
+    return RF_OK;
+}
+
+static void fail_requests(struct rfi_link *link)
+{
+    /* Their answers are lost with the session; what was not received yet goes on as a plain message. */
+    for (size_t i = 0; i < link->ring_count; i++)
+        rfi_link_entry(link, i)->request_id = 0;
+    struct rfi_id_set requests = link->requests;
+    link->requests = (struct rfi_id_set){0};
+    for (size_t i = 0; i < requests.capacity; i++)
+        if (requests.slots[i] != 0)
+            link->sink->on_answer(link->owner, requests.slots[i], RF_ENOTCONNECTED, NULL);
+    rfi_id_set_fini(&requests);
+}
+
+void rfi_link_down(struct rfi_link *link)
+{
+    if (!link->is_up)
+        return;
+    rfi_link_enter(link);
+    link->is_up = false;
+    link->has_settings = false;
+    link->sent_count = 0;
+    for (struct rfi_outflow *flow = link->flows_first; flow != NULL; flow = flow->next) {
+        flow->to_send = flow->entries;
+        flow->is_announced = false;
+        flow->is_close_sent = false;
+    }
+    rfi_link_park_waiters(link);
+    rfi_link_clear_unsequenced(link);
+    rfi_link_close_inflows(link);
+    fail_requests(link);
+    rfi_link_leave(link);
+}
+
+bool rfi_link_is_up(const struct rfi_link *link)
+{
+    return link->is_up;
+}
+
+/* ---- time ---- */
+
+static uint64_t after(uint64_t from_ns, uint64_t delay_ns)
+{
+    uint64_t sum;
+    return __builtin_add_overflow(from_ns, delay_ns, &sum) ? UINT64_MAX : sum;
+}
+
+static uint64_t interval_ns(const struct rfi_link *link)
+{
+    return (uint64_t)link->options.heartbeat_interval_ms * 1000000u;
+}
+
+/* When the peer counts as gone if nothing more comes. */
+static uint64_t silence_ns(const struct rfi_link *link)
+{
+    uint64_t interval = interval_ns(link);
+    if (interval == 0)
+        return UINT64_MAX;
+    uint64_t at = after(link->last_receive_ns, RFI_LINK_SILENT_INTERVALS * interval);
+    if (link->unanswered_number != 0) {
+        uint64_t echo_at = after(link->unanswered_ns, RFI_LINK_SILENT_INTERVALS * interval);
+        at = echo_at < at ? echo_at : at;
+    }
+    return at;
+}
+
+rf_err rfi_link_tick(struct rfi_link *link, uint64_t now_ns)
+{
+    if (!link->is_up)
+        return RF_OK;
+    link->now_ns = now_ns;
+    if (link->failed != RF_OK)
+        return link->failed;
+    if (now_ns >= silence_ns(link))
+        return RF_ETIMEOUT;
+    rfi_link_enter(link);
+    rfi_link_leave(link);
+    return RF_OK;
+}
+
+uint64_t rfi_link_next_ns(const struct rfi_link *link)
+{
+    if (!link->is_up)
+        return UINT64_MAX;
+    if (link->failed != RF_OK || rfi_link_is_urgent(link))
+        return link->now_ns;
+    uint64_t next = silence_ns(link);
+    if (link->options.heartbeat_interval_ms > 0) {
+        uint64_t idle_at = after(link->last_send_ns, interval_ns(link));
+        next = idle_at < next ? idle_at : next;
+    }
+    next = link->ack_due_ns < next ? link->ack_due_ns : next;
+    return link->lazy_due_ns < next ? link->lazy_due_ns : next;
+}
+
+void rfi_link_get_stats(const struct rfi_link *link, struct rfi_link_stats *out)
+{
+    *out = link->stats;
+    out->unacknowledged_messages = link->ring_count;
+    out->unacknowledged_bytes = link->ring_bytes;
+    out->cursor_in = link->cursor_in;
+    out->cursor_out = link->base_seq - 1;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* One peer over the native wire: a pure state machine (no socket, no clock, no thread of its own; the owner
+ * is one routing shard). It gives level `reliable`: while both processes live, each message comes into the peer's mailbox
+ * exactly once and in order, over any number of connections.
+ *
+ * How: one sequence for the whole link and direction, taken when a message first goes out; the messages that
+ * are not acknowledged are kept; the receiver takes only cursor + 1; after a lost connection both
+ * sides tell their cursors in the handshake and the sender goes on behind it. Credits per flow bound
+ * what the receiver must hold, so a message that has a sequence number always fits and a stuck flow
+ * never stands before another one. docs/protocol.md draws the frames. */
+#ifndef RFI_LINK_H
+#define RFI_LINK_H
+
+#include "core/base/buf.h"
+#include "net/handshake.h"
+#include <reflow/message.h>
+
+struct rfi_link;
+struct
+    rfi_outflow; /* we send: (source actor, target actor, port) of the peer, or an emission of ours */
+
+enum rfi_flow_kind {
+    RFI_FLOW_SEND = 1, /* to the in-port `port` of the receiver's actor `actor` */
+    RFI_FLOW_EMIT =
+        2 /* what the sender's actor `actor` emitted on out-port `port`, for a subscriber */
+};
+
+/* A frame has at most max(batch_bytes_max, size of the largest message, answer or text) bytes and these. */
+enum { RFI_LINK_FRAME_OVERHEAD = 1024 };
+
+struct rfi_link_options {
+    uint32_t flow_credit_messages, flow_credit_bytes; /* that we grant for each inbound flow */
+    uint32_t link_credit_bytes;   /* unacknowledged bytes that we keep in flight */
+    uint32_t outbox_messages_max; /* unacknowledged messages that we keep */
+    uint32_t flows_max;           /* inbound flows that a peer may open */
+    uint32_t message_bytes_max;   /* that we take */
+    uint32_t batch_bytes_max;     /* of one frame that we send */
+    uint32_t heartbeat_interval_ms;
+    /* The owner calls rfi_link_consumed after on_flow_closed and while the link is down, too. Then credit and
+     * inflow numbers outlive a session, and a mailbox holds one window of a flow at most, however often
+     * its peer reconnects. False: on_flow_closed ends a number, what comes for it later is ignored, and
+     * a session starts with full windows; each may add one to what a stuck actor has waiting. */
+    bool is_credit_kept;
+};
+
+/* What the machine tells its owner, inside rfi_link_input, _up, _down and _tick. A callback may call everything
+ * but these four and _free. */
+struct rfi_link_sink {
+    /* The peer opened a flow. `out_user` comes back with its messages. An error refuses the flow: its messages
+     * are answered with a reject of that reason, and the flow stays usable (e.g. RF_ENOACTOR); no
+     * on_flow_closed follows. A flow is told anew in each session. */
+    rf_err (*on_flow)(void *owner, uint32_t inflow, enum rfi_flow_kind kind,
+                      const char *source_actor, const char *actor, const char *port,
+                      void **out_user);
+    void (*on_flow_closed)(void *owner, uint32_t inflow, void *user);
+    /* Takes `msg` on RF_OK. An error rejects the message: the peer is told, its credit is given back at once,
+     * and a request is answered with that error. On RF_OK the owner calls rfi_link_consumed later,
+     * exactly once. request_id 0: no answer is wanted. */
+    rf_err (*on_message)(void *owner, uint32_t inflow, void *user, rf_message *msg,
+                         uint64_t request_id);
+    void (*on_answer)(void *owner, uint64_t request_id, rf_err err,
+                      rf_message *msg); /* takes msg */
+    void (*on_subscribe)(void *owner, const char *actor, const char *port, bool is_wanted);
+    /* The peer rejected messages of a flow of ours. */
+    void (*on_reject)(void *owner, struct rfi_outflow *flow, void *user, rf_err reason,
+                      uint64_t count);
+    /* A flow that had no room has room again. */
+    void (*on_room)(void *owner, struct rfi_outflow *flow, void *user);
+    /* The peer restarted: this many messages of this flow were sent and not acknowledged. They may or may not
+     * have arrived; they are given up. */
+    void (*on_lost)(void *owner, struct rfi_outflow *flow, void *user, uint64_t count);
+    /* A text message of the Rust wire that travelled in a native frame (actor discovery). */
+    void (*on_json)(void *owner, const char *text, size_t size);
+};
+
+/* `incarnation` is ours. NULL: out of memory. */
+struct rfi_link *rfi_link_new(const struct rfi_link_options *options,
+                              const uint8_t incarnation[RFI_INCARNATION_SIZE],
+                              const struct rfi_link_sink *sink, void *owner);
+void rfi_link_free(struct rfi_link *link); /* unrefs what is kept; tells nobody */
+
+/* ---- sessions ---- */
+/* Fill in incarnation, cursor, cursor_of and message_bytes_max for the handshake with a peer of that
+ * incarnation; NULL: not known yet (dialler), then the last one is meant. Take it when the old session is down. */
+void rfi_link_hello(const struct rfi_link *link,
+                    const uint8_t peer_incarnation[RFI_INCARNATION_SIZE],
+                    struct rfi_native_hello *out);
+/* A session starts; `peer` is what the peer's handshake said. Unacknowledged messages go out again, flows and
+ * subscriptions are announced again, credits start anew. RF_EPROTO: the peer's cursor is impossible. */
+RF_NODISCARD rf_err rfi_link_up(struct rfi_link *link, const struct rfi_native_hello *peer,
+                                uint64_t now_ns);
+/* Messages that wait are kept; requests under way fail with RF_ENOTCONNECTED (on_answer). */
+void rfi_link_down(struct rfi_link *link);
+bool rfi_link_is_up(const struct rfi_link *link);
+
+/* ---- sending ---- */
+/* NULL: out of memory. Texts are copied. */
+struct rfi_outflow *rfi_link_open_flow(struct rfi_link *link, enum rfi_flow_kind kind,
+                                       const char *source_actor, const char *actor,
+                                       const char *port, void *user);
+/* Messages under way stay under way; the flow's `user` is told nothing more. */
+void rfi_link_close_flow(struct rfi_link *link, struct rfi_outflow *flow);
+/* May a message of `size` bytes go out on this flow now? When not, on_room follows once it may. Down: no. */
+bool rfi_link_has_room(struct rfi_link *link, struct rfi_outflow *flow, size_t size);
+/* Send; the caller asked rfi_link_has_room. Takes `msg` on RF_OK. RF_ELIMIT: larger than the peer takes.
+ * RF_EINVAL: the flow has a name that cannot go over the wire. RF_EFULL: no room, or outbox_messages_max
+ * requests are under way. RF_ENOTCONNECTED, RF_ENOMEM. */
+RF_NODISCARD rf_err rfi_link_send(struct rfi_link *link, struct rfi_outflow *flow, rf_message *msg,
+                                  uint64_t request_id);
+/* Answer a request of the peer (takes msg, NULL with an error). Not sequenced: lost with the session. */
+void rfi_link_answer(struct rfi_link *link, uint64_t request_id, rf_err err, rf_message *msg);
+/* Want or no longer want what the peer's actor emits on a port. Kept over sessions. */
+RF_NODISCARD rf_err rfi_link_subscribe(struct rfi_link *link, const char *actor, const char *port,
+                                       bool is_wanted);
+void rfi_link_send_json(struct rfi_link *link, const void *text, size_t size);
+/* Messages of this inbound flow left the mailbox: their credit can be granted again. A number of a flow that
+ * is gone is ignored (see is_credit_kept). */
+void rfi_link_consumed(struct rfi_link *link, uint32_t inflow, uint32_t messages, size_t bytes);
+/* Append the next native frame to `out`; false when there is nothing to send now. Acks and credits ride along. */
+bool rfi_link_poll(struct rfi_link *link, struct rfi_buf *out, uint64_t now_ns);
+
+/* ---- receiving ---- */
+/* One whole native frame. RF_EPROTO, RF_ELIMIT, RF_ENOMEM: end the session with the reason in out_diag. */
+RF_NODISCARD rf_err rfi_link_input(struct rfi_link *link, const uint8_t *frame, size_t size,
+                                   uint64_t now_ns, rf_diag *out_diag);
+
+/* ---- time ---- */
+/* Heartbeats and late acknowledgements. RF_ETIMEOUT: nothing came for three intervals, end the session. */
+RF_NODISCARD rf_err rfi_link_tick(struct rfi_link *link, uint64_t now_ns);
+/* When to call tick and poll again (monotonic); UINT64_MAX: never. */
+uint64_t rfi_link_next_ns(const struct rfi_link *link);
+
+struct rfi_link_stats {
+    uint64_t sent_messages, sent_bytes, received_messages, received_bytes;
+    uint64_t resent_messages, rejected_messages, lost_messages;
+    uint64_t unacknowledged_messages, unacknowledged_bytes;
+    uint64_t sent_frames, received_frames;
+    uint64_t cursor_in, cursor_out; /* highest taken; highest acknowledged by the peer */
+};
+void rfi_link_get_stats(const struct rfi_link *link, struct rfi_link_stats *out);
+
+#endif

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: MIT */
+/* The sending side of a link: the outbox, what is due unsequenced, and the frames that carry both.
+ *
+ * The outbox is a ring of entries in the order of their sequence numbers; an entry leaves it when the
+ * peer's cursor passes it, or when the peer has lost its memory. It holds one reference of each message;
+ * encoding copies the body, so nothing is made per message once the ring has grown. Flows and their
+ * credit are in link_flows.c.
+ *
+ * A frame carries the control records first, then answers and texts, then messages: what the peer needs
+ * to go on never waits behind data for longer than one frame. */
+#include "core/base/diag.h"
+#include "net/link_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_CAPACITY = 64, JSON_WAITING_MAX = 4 * 1024 * 1024, ANSWER_HEAD_MAX = 24 };
+
+/* ---- the outbox ---- */
+
+struct rfi_entry *rfi_link_entry(struct rfi_link *link, size_t index)
+{
+    return &link->ring[(link->ring_head + index) & (link->ring_capacity - 1)];
+}
+
+static rf_err grow_ring(struct rfi_link *link)
+{
+    size_t capacity = link->ring_capacity == 0 ? FIRST_CAPACITY : link->ring_capacity * 2;
+    struct rfi_entry *ring = calloc(capacity, sizeof *ring);
+    if (ring == NULL)
+        return RF_ENOMEM;
+    for (size_t i = 0; i < link->ring_count; i++)
+        ring[i] = *rfi_link_entry(link, i);
+    free(link->ring);
+    link->ring = ring;
+    link->ring_capacity = capacity;
+    link->ring_head = 0;
+    return RF_OK;
+}
+
+rf_err rfi_link_send(struct rfi_link *link, struct rfi_outflow *flow, rf_message *msg,
+                     uint64_t request_id)
+{
+    size_t size = rf_message_size(msg);
+    if (!flow->is_named_well || flow->is_closed)
+        return RF_EINVAL;
+    if (!link->is_up)
+        return RF_ENOTCONNECTED;
+    if (size > link->peer_message_bytes_max)
+        return RF_ELIMIT;
+    enum rfi_wait obstacle = rfi_link_find_obstacle(link, flow, size);
+    if (obstacle != RFI_WAIT_NONE)
+        return obstacle == RFI_WAIT_SESSION ? RF_ENOTCONNECTED : RF_EFULL;
+    if (request_id != 0 && link->requests.count >= link->options.outbox_messages_max)
+        return RF_EFULL;
+
+    rf_err err = RF_OK;
+    if (link->ring_count == link->ring_capacity)
+        err = grow_ring(link);
+    if (err == RF_OK && flow->id == RFI_NO_FLOW)
+        err = rfi_link_assign_id(link, flow);
+    if (err == RF_OK && request_id != 0)
+        err = rfi_id_set_add(&link->requests, request_id);
+    if (err != RF_OK)
+        return err;
+    link->ring_count++;
+    *rfi_link_entry(link, link->ring_count - 1) =
+        (struct rfi_entry){.flow = flow, .msg = msg, .request_id = request_id};
+    link->ring_bytes += size;
+    flow->entries++;
+    flow->to_send++;
+    flow->waiting++;
+    flow->waiting_bytes += size;
+    return RF_OK;
+}
+
+void rfi_link_drop_entries(struct rfi_link *link, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct rfi_entry *entry = rfi_link_entry(link, 0);
+        struct rfi_outflow *flow = entry->flow;
+        link->ring_bytes -= entry->msg->size;
+        rf_message_unref(entry->msg);
+        link->ring_head = (link->ring_head + 1) & (link->ring_capacity - 1);
+        link->ring_count--;
+        link->ever_count--;
+        link->base_seq++;
+        flow->entries--;
+        if (link->sent_count > 0)
+            link->sent_count--;
+        else
+            flow->to_send--; /* acknowledged before it was sent again */
+        if (flow->is_closed)
+            rfi_link_finish_flow(link, flow);
+    }
+    if (count > 0)
+        link->is_wake_due = true;
+}
+
+/* This life of the peer has seen nothing of the ring yet: take out what it cannot take. */
+static void give_up_unfit(struct rfi_link *link)
+{
+    size_t kept = 0;
+    size_t count = link->ring_count;
+    for (size_t i = 0; i < count; i++) {
+        struct rfi_entry entry = *rfi_link_entry(link, i);
+        struct rfi_outflow *flow = entry.flow;
+        if (flow->id != RFI_NO_FLOW && entry.msg->size <= link->peer_message_bytes_max) {
+            *rfi_link_entry(link, kept++) = entry;
+            continue;
+        }
+        flow->entries--;
+        flow->to_send--;
+        flow->waiting--;
+        flow->waiting_bytes -= entry.msg->size;
+        link->ring_bytes -= entry.msg->size;
+        rf_message_unref(entry.msg);
+        link->stats.rejected_messages++;
+        if (!flow->is_closed)
+            link->sink->on_reject(link->owner, flow, flow->user, RF_ELIMIT, 1);
+    }
+    link->ring_count = kept;
+}
+
+void rfi_link_start_sending(struct rfi_link *link)
+{
+    if (link->ever_count == 0) {
+        for (struct rfi_outflow *flow = link->flows_first; flow != NULL; flow = flow->next)
+            if (flow->to_send > 0 && flow->id == RFI_NO_FLOW && rfi_link_has_free_id(link) &&
+                rfi_link_assign_id(link, flow) != RF_OK)
+                link->failed = RF_ENOMEM;
+        if (link->failed == RF_OK)
+            give_up_unfit(link);
+    }
+    link->has_settings = true;
+    for (struct rfi_outflow *flow = link->flows_first; flow != NULL; flow = flow->next)
+        if (flow->is_closed)
+            rfi_link_finish_flow(link, flow);
+    rfi_link_unpark_waiters(link);
+}
+
+/* ---- unsequenced ---- */
+
+void rfi_link_answer(struct rfi_link *link, uint64_t request_id, rf_err err, rf_message *msg)
+{
+    struct rfi_answer answer = {.request_id = request_id, .err = err, .msg = msg};
+    if (err == RF_OK && msg == NULL)
+        answer.err = RF_ENOREPLY;
+    /* How many can wait is bounded by the peer's credit (see rfi_link_poll); how much, here. */
+    if (answer.err == RF_OK && rf_message_size(msg) > link->peer_message_bytes_max)
+        answer.err = RF_ELIMIT;
+    else if (answer.err == RF_OK && link->answer_count > 0 &&
+             link->answer_bytes + rf_message_size(msg) > link->options.link_credit_bytes)
+        answer.err = RF_EFULL;
+    if (answer.err != RF_OK) {
+        rf_message_unref(msg);
+        answer.msg = NULL;
+    }
+    if (!link->is_up)
+        goto drop;
+    if (link->answer_count == link->answer_capacity) {
+        size_t capacity = link->answer_capacity == 0 ? FIRST_CAPACITY : link->answer_capacity * 2;
+        struct rfi_answer *answers = calloc(capacity, sizeof *answers);
+        if (answers == NULL) {
+            link->failed = RF_ENOMEM;
+            goto drop;
+        }
+        for (size_t i = 0; i < link->answer_count; i++)
+            answers[i] = link->answers[(link->answer_head + i) & (link->answer_capacity - 1)];
+        free(link->answers);
+        link->answers = answers;
+        link->answer_capacity = capacity;
+        link->answer_head = 0;
+    }
+    link->answers[(link->answer_head + link->answer_count) & (link->answer_capacity - 1)] = answer;
+    link->answer_count++;
+    link->answer_bytes += answer.msg != NULL ? answer.msg->size : 0;
+    return;
+drop:
+    rf_message_unref(answer.msg);
+}
+
+void rfi_link_send_json(struct rfi_link *link, const void *text, size_t size)
+{
+    if (!link->is_up || size > link->peer_message_bytes_max ||
+        link->json.size - link->json_at > JSON_WAITING_MAX)
+        return;
+    rfi_buf_append_u32(&link->json, (uint32_t)size);
+    rfi_buf_append(&link->json, text, size);
+}
+
+void rfi_link_clear_unsequenced(struct rfi_link *link)
+{
+    while (link->answer_count > 0) {
+        rf_message_unref(link->answers[link->answer_head].msg);
+        link->answer_head = (link->answer_head + 1) & (link->answer_capacity - 1);
+        link->answer_count--;
+    }
+    link->answer_bytes = 0;
+    /* fini, not clear: it also heals a buffer for which memory ran out. */
+    rfi_buf_fini(&link->control);
+    rfi_buf_init(&link->control);
+    link->control_at = 0;
+    rfi_buf_fini(&link->json);
+    rfi_buf_init(&link->json);
+    link->json_at = 0;
+}
+
+static rf_err add_subscription(struct rfi_link *link, const char *actor, const char *port)
+{
+    size_t actor_size = strlen(actor) + 1;
+    size_t port_size = strlen(port) + 1;
+    struct rfi_subscription *added = calloc(1, sizeof *added + actor_size + port_size);
+    if (added == NULL)
+        return RF_ENOMEM;
+    char *text = (char *)(added + 1);
+    memcpy(text, actor, actor_size);
+    memcpy(text + actor_size, port, port_size);
+    added->actor = text;
+    added->port = text + actor_size;
+    added->next = link->subscriptions;
+    link->subscriptions = added;
+    return RF_OK;
+}
+
+rf_err rfi_link_subscribe(struct rfi_link *link, const char *actor, const char *port,
+                          bool is_wanted)
+{
+    if (!rfi_name_is_valid(actor, strlen(actor)) || !rfi_name_is_valid(port, strlen(port)))
+        return RF_EINVAL;
+    struct rfi_subscription **at = &link->subscriptions;
+    while (*at != NULL && (strcmp((*at)->actor, actor) != 0 || strcmp((*at)->port, port) != 0))
+        at = &(*at)->next;
+    if (is_wanted == (*at != NULL))
+        return RF_OK;
+    if (is_wanted) {
+        rf_err err = add_subscription(link, actor, port);
+        if (err != RF_OK)
+            return err;
+    }
+    if (link->is_up)
+        rfi_frame_put_subscribe(&link->control, is_wanted, actor, port);
+    if (!is_wanted) {
+        struct rfi_subscription *gone = *at;
+        *at = gone->next;
+        free(gone);
+    }
+    return RF_OK;
+}
+
+void rfi_link_announce_subscriptions(struct rfi_link *link)
+{
+    for (const struct rfi_subscription *at = link->subscriptions; at != NULL; at = at->next)
+        rfi_frame_put_subscribe(&link->control, true, at->actor, at->port);
+}
+
+/* ---- frames ---- */
+
+/* A frame under construction. */
+struct draft {
+    struct rfi_buf *out;
+    size_t start, limit; /* of out->size; more than the limit only for a record that is alone */
+};
+
+static bool has_room_for(const struct draft *draft, size_t size)
+{
+    bool is_empty = draft->out->size == draft->start + RFI_FRAME_HEAD_SIZE;
+    return is_empty ||
+           (draft->out->size <= draft->limit && size <= draft->limit - draft->out->size);
+}
+
+static void put_control(struct rfi_link *link, struct draft *draft)
+{
+    struct rfi_buf *control = &link->control;
+    while (link->control_at < control->size) {
+        const uint8_t *record = control->data + link->control_at;
+        size_t size = rfi_frame_record_size(record, control->size - link->control_at);
+        if (!has_room_for(draft, size))
+            return;
+        rfi_buf_append(draft->out, record, size);
+        link->control_at += size;
+    }
+    rfi_buf_clear(control);
+    link->control_at = 0;
+}
+
+static bool is_heartbeat_due(const struct rfi_link *link, uint64_t now_ns)
+{
+    uint64_t interval = (uint64_t)link->options.heartbeat_interval_ms * 1000000u;
+    return interval > 0 && now_ns >= link->last_send_ns && now_ns - link->last_send_ns >= interval;
+}
+
+static void put_heartbeat(struct rfi_link *link, struct draft *draft, uint64_t now_ns)
+{
+    bool is_own_due = is_heartbeat_due(link, now_ns);
+    if (!is_own_due && !link->is_echo_due)
+        return;
+    if (is_own_due) {
+        link->heartbeat_sent++;
+        if (link->unanswered_number == 0) {
+            link->unanswered_number = link->heartbeat_sent;
+            link->unanswered_ns = now_ns;
+        }
+    }
+    rfi_frame_put_heartbeat(draft->out, link->heartbeat_sent, link->heartbeat_received);
+    link->is_echo_due = false;
+}
+
+static void put_answers(struct rfi_link *link, struct draft *draft)
+{
+    while (link->answer_count > 0) {
+        struct rfi_answer *answer = &link->answers[link->answer_head];
+        rf_message *msg = answer->msg;
+        size_t size = msg != NULL ? msg->size : 0;
+        if (!has_room_for(draft, ANSWER_HEAD_MAX + size))
+            return;
+        rfi_frame_put_answer(draft->out, answer->request_id, answer->err,
+                             msg != NULL ? msg->kind : 0, msg != NULL ? msg->body : NULL, size);
+        rf_message_unref(msg);
+        link->answer_bytes -= size;
+        link->answer_head = (link->answer_head + 1) & (link->answer_capacity - 1);
+        link->answer_count--;
+    }
+}
+
+static void put_json(struct rfi_link *link, struct draft *draft)
+{
+    struct rfi_buf *json = &link->json;
+    while (link->json_at < json->size) {
+        size_t size = rfi_load_u32(json->data + link->json_at);
+        if (!has_room_for(draft, ANSWER_HEAD_MAX + size))
+            return;
+        rfi_frame_put_json(draft->out, json->data + link->json_at + 4, size);
+        link->json_at += 4 + size;
+    }
+    rfi_buf_clear(json);
+    link->json_at = 0;
+}
+
+/* May the next entry go out? One that went out before is within its credit, since credit outlives a
+ * session. One that did not may have been taken for a former, more generous life of the peer. */
+static bool can_send_next(const struct rfi_link *link)
+{
+    if (!link->has_settings || link->sent_count >= link->ring_count)
+        return false;
+    if (link->sent_count < link->ever_count || RFI_PLANTED(8))
+        return true;
+    size_t at = (link->ring_head + link->sent_count) & (link->ring_capacity - 1);
+    const struct rfi_entry *entry = &link->ring[at];
+    return rfi_link_has_credit(link, entry->flow, 0, 0, entry->msg->size);
+}
+
+static void count_sent(struct rfi_link *link, const struct rfi_entry *entry)
+{
+    struct rfi_outflow *flow = entry->flow;
+    uint32_t size = entry->msg->size;
+    if (link->sent_count < link->ever_count) {
+        link->stats.resent_messages++;
+    } else {
+        link->ever_count++;
+        flow->waiting--;
+        flow->waiting_bytes -= size;
+        flow->sent++;
+        flow->sent_bytes += size;
+        link->stats.sent_messages++;
+        link->stats.sent_bytes += size;
+    }
+    link->sent_count++;
+    flow->to_send--;
+    if (flow->is_closed)
+        rfi_link_finish_flow(link, flow);
+}
+
+struct run {
+    const struct rfi_outflow *flow; /* NULL: none is begun */
+    size_t count_at;
+    uint32_t count;
+    uint8_t kind, flags;
+};
+
+static bool fits_run(const struct run *run, const struct rfi_entry *entry, uint8_t flags)
+{
+    return run->flow != NULL && run->flow == entry->flow && run->kind == entry->msg->kind &&
+           run->flags == flags && run->count < RFI_RUN_MAX && entry->flow->is_announced;
+}
+
+static void put_messages(struct rfi_link *link, struct draft *draft)
+{
+    struct run run = {0};
+    while (can_send_next(link)) {
+        const struct rfi_entry *entry = rfi_link_entry(link, link->sent_count);
+        struct rfi_outflow *flow = entry->flow;
+        const rf_message *msg = entry->msg;
+        uint8_t flags = entry->request_id != 0 ? RFI_RUN_REQUESTS : 0;
+        bool is_same_run = fits_run(&run, entry, flags);
+        size_t size = RFI_RUN_MESSAGE_HEAD_MAX + (size_t)msg->size;
+        size += is_same_run ? 0 : RFI_RUN_HEAD_MAX;
+        size += flow->is_announced ? 0 : RFI_OPEN_RECORD_MAX;
+        if (!has_room_for(draft, size))
+            break;
+        if (!is_same_run) {
+            if (run.flow != NULL)
+                rfi_frame_set_run_count(draft->out, run.count_at, run.count);
+            if (!flow->is_announced)
+                rfi_frame_put_open(draft->out, flow->id, (uint8_t)flow->kind, flow->source_actor,
+                                   flow->actor, flow->port);
+            flow->is_announced = true;
+            run = (struct run){.flow = flow, .kind = msg->kind, .flags = flags};
+            run.count_at = rfi_frame_begin_run(draft->out, flow->id, msg->kind, flags);
+        }
+        rfi_frame_put_message(draft->out, flags, entry->request_id, msg->body, msg->size);
+        if (draft->out->is_failed)
+            break;
+        run.count++;
+        count_sent(link, entry);
+    }
+    if (run.flow != NULL)
+        rfi_frame_set_run_count(draft->out, run.count_at, run.count);
+}
+
+bool rfi_link_is_urgent(const struct rfi_link *link)
+{
+    return link->control_at < link->control.size || link->is_due_urgent || link->is_echo_due ||
+           link->answer_count > 0 || link->json_at < link->json.size || can_send_next(link) ||
+           link->unacked_messages >= RFI_LINK_ACK_MESSAGES ||
+           link->unacked_bytes >= RFI_LINK_ACK_BYTES;
+}
+
+bool rfi_link_poll(struct rfi_link *link, struct rfi_buf *out, uint64_t now_ns)
+{
+    if (!link->is_up)
+        return false;
+    link->now_ns = now_ns;
+    if (link->control.is_failed || link->json.is_failed)
+        link->failed = RF_ENOMEM;
+    if (link->failed != RF_OK)
+        return false;
+    if (!rfi_link_is_urgent(link) && now_ns < link->ack_due_ns && now_ns < link->lazy_due_ns &&
+        !is_heartbeat_due(link, now_ns))
+        return false;
+
+    struct draft draft = {.out = out, .start = out->size};
+    draft.limit = draft.start + link->options.batch_bytes_max;
+    rfi_frame_put_head(out, ++link->frames_out, link->base_seq + link->sent_count, link->cursor_in);
+    put_control(link, &draft);
+    put_heartbeat(link, &draft, now_ns);
+    put_answers(link, &draft);
+    /* Behind all control records, which may hold an older total of the same flow; and behind all answers, so
+     * that a peer gets no credit for new requests before it has taken the answers to the old ones. */
+    if (link->control.size == 0 && link->answer_count == 0)
+        rfi_link_put_due(link, out, draft.limit);
+    put_json(link, &draft);
+    put_messages(link, &draft);
+    if (out->is_failed) {
+        /* What the frame had is lost with the session; the outbox still has its messages. */
+        link->failed = RF_ENOMEM;
+        out->size = draft.start;
+        return false;
+    }
+    link->unacked_messages = 0;
+    link->unacked_bytes = 0;
+    link->ack_due_ns = UINT64_MAX;
+    link->last_send_ns = now_ns;
+    link->stats.sent_frames++;
+    if (RFI_PLANTED(4))
+        rfi_link_drop_entries(link, link->sent_count);
+    return true;
+}

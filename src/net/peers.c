@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of peers, by network_id, under peers_mutex. A peer is made at first need (a handshake, a proxy, a
+ * direct send) and stays while somebody holds it or while it has something to remember: how far its
+ * messages came. So a stranger who connects under a thousand names and sends nothing leaves nothing behind, and what
+ * remains is bounded by peers_max.
+ *
+ * The lock is held for a look-up or a counter, never over a call out. Message paths do not take it: they reach
+ * the peer through a session or a feed. */
+#include "net/bridge_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PEERS_SPARE = 1024 };
+
+rf_err rfi_peers_init(struct rfi_bridge *bridge)
+{
+    bridge->peers = rfi_map_new();
+    if (bridge->peers == NULL)
+        return RF_ENOMEM;
+    bridge->peers_max = (size_t)bridge->config->max_connections * 4 + PEERS_SPARE;
+    return RF_OK;
+}
+
+static void free_directs(struct rfi_peer *peer)
+{
+    struct rfi_map_entry *entry = NULL;
+    while (peer->directs != NULL && (entry = rfi_map_next(peer->directs, entry)) != NULL)
+        rfi_feed_free(rfi_map_value(entry));
+    rfi_map_free(peer->directs);
+    peer->directs = NULL;
+}
+
+static void peer_free(struct rfi_peer *peer)
+{
+    free_directs(peer);
+    rfi_map_free(peer->replies);
+    rfi_dedup_fini(&peer->dedup);
+    rfi_link_free(peer->link);
+    free(peer);
+}
+
+void rfi_peers_fini(struct rfi_bridge *bridge)
+{
+    struct rfi_map_entry *entry = NULL;
+    while (bridge->peers != NULL && (entry = rfi_map_next(bridge->peers, entry)) != NULL)
+        peer_free(rfi_map_value(entry));
+    rfi_map_free(bridge->peers);
+    bridge->peers = NULL;
+}
+
+static uint32_t shard_index(const struct rfi_bridge *bridge, const char *network_id)
+{
+    uint32_t hash = UINT32_C(2166136261);
+    for (const char *at = network_id; *at != '\0'; at++)
+        hash = (hash ^ (uint8_t)*at) * UINT32_C(16777619);
+    return hash % bridge->shard_count;
+}
+
+static struct rfi_peer *peer_new(struct rfi_bridge *bridge, const char *network_id)
+{
+    struct rfi_peer *peer = calloc(1, sizeof *peer);
+    if (peer == NULL)
+        return NULL;
+    peer->bridge = bridge;
+    peer->shard = bridge->shards[shard_index(bridge, network_id)];
+    (void)snprintf(peer->id, sizeof peer->id, "%s", network_id);
+    atomic_init(&peer->is_up, false);
+    peer->ready_end = &peer->ready;
+    peer->next_request_id = 1;
+    peer->next_ns = UINT64_MAX;
+    peer->tap_retry_ns = UINT64_MAX;
+    rfi_dedup_init(&peer->dedup, ((uint64_t)rfi_random_u32() << 32) | rfi_random_u32());
+    peer->replies = rfi_map_new();
+    peer->link = rfi_native_link_new(peer);
+    if (peer->replies == NULL || peer->link == NULL) {
+        peer_free(peer);
+        return NULL;
+    }
+    return peer;
+}
+
+static rf_err acquire_locked(struct rfi_bridge *bridge, const char *network_id,
+                             struct rfi_peer **out)
+{
+    struct rfi_peer *peer = rfi_map_get(bridge->peers, network_id);
+    if (peer == NULL) {
+        if (rfi_map_count(bridge->peers) >= bridge->peers_max)
+            return RF_ELIMIT;
+        peer = peer_new(bridge, network_id);
+        if (peer == NULL)
+            return RF_ENOMEM;
+        rf_err err = rfi_map_add(bridge->peers, network_id, peer);
+        if (err != RF_OK) {
+            peer_free(peer);
+            return err;
+        }
+    }
+    peer->holds++;
+    *out = peer;
+    return RF_OK;
+}
+
+rf_err rfi_peer_acquire(struct rfi_bridge *bridge, const char *network_id, struct rfi_peer **out)
+{
+    (void)pthread_mutex_lock(&bridge->peers_mutex);
+    rf_err err = acquire_locked(bridge, network_id, out);
+    (void)pthread_mutex_unlock(&bridge->peers_mutex);
+    return err;
+}
+
+struct rfi_peer *rfi_peer_find(struct rfi_bridge *bridge, const char *network_id)
+{
+    (void)pthread_mutex_lock(&bridge->peers_mutex);
+    struct rfi_peer *peer = rfi_map_get(bridge->peers, network_id);
+    if (peer != NULL)
+        peer->holds++;
+    (void)pthread_mutex_unlock(&bridge->peers_mutex);
+    return peer;
+}
+
+void rfi_peer_release(struct rfi_peer *peer)
+{
+    (void)pthread_mutex_lock(&peer->bridge->peers_mutex);
+    bool is_last = --peer->holds == 0;
+    (void)pthread_mutex_unlock(&peer->bridge->peers_mutex);
+    if (is_last)
+        peer->shard->has_unneeded = true;
+}
+
+void rfi_peer_want(struct rfi_peer *peer, bool is_wanted)
+{
+    struct rfi_bridge *bridge = peer->bridge;
+    (void)pthread_mutex_lock(&bridge->peers_mutex);
+    bool is_edge = is_wanted ? peer->wants++ == 0 : --peer->wants == 0;
+    (void)pthread_mutex_unlock(&bridge->peers_mutex);
+    if (is_edge)
+        rfi_control_want(bridge, peer->id, is_wanted);
+}
+
+/* ---- on the peer's shard ---- */
+
+void rfi_peer_list(struct rfi_peer *peer)
+{
+    if (peer->is_listed)
+        return;
+    struct rfi_shard *shard = peer->shard;
+    peer->is_listed = true;
+    peer->next = shard->peers;
+    if (shard->peers != NULL)
+        shard->peers->prev = peer;
+    shard->peers = peer;
+}
+
+void rfi_peer_touch(struct rfi_peer *peer)
+{
+    if (peer->is_dirty)
+        return;
+    peer->is_dirty = true;
+    peer->next_dirty = peer->shard->dirty;
+    peer->shard->dirty = peer;
+}
+
+void rfi_peer_due_at(struct rfi_peer *peer, uint64_t at_ns)
+{
+    if (at_ns < peer->next_ns)
+        peer->next_ns = at_ns;
+    if (at_ns < peer->shard->next_ns)
+        peer->shard->next_ns = at_ns;
+}
+
+static bool has_nothing_to_remember(const struct rfi_peer *peer)
+{
+    struct rfi_link_stats stats;
+    rfi_link_get_stats(peer->link, &stats);
+    return !peer->is_dirty && peer->session == NULL && peer->claim == NULL && peer->feeds == NULL &&
+           peer->pending_count == 0 && peer->discoveries == NULL &&
+           rfi_map_count(peer->replies) == 0 && stats.cursor_in == 0 && stats.cursor_out == 0 &&
+           stats.sent_messages == 0 && stats.unacknowledged_messages == 0;
+}
+
+static void unlist(struct rfi_peer *peer)
+{
+    if (peer->prev != NULL)
+        peer->prev->next = peer->next;
+    else
+        peer->shard->peers = peer->next;
+    if (peer->next != NULL)
+        peer->next->prev = peer->prev;
+}
+
+void rfi_peers_sweep(struct rfi_shard *shard)
+{
+    if (!shard->has_unneeded)
+        return;
+    shard->has_unneeded = false;
+    struct rfi_peer *next = NULL;
+    for (struct rfi_peer *peer = shard->peers; peer != NULL; peer = next) {
+        next = peer->next;
+        if (!has_nothing_to_remember(peer))
+            continue;
+        (void)pthread_mutex_lock(&peer->bridge->peers_mutex);
+        bool is_free = peer->holds == 0;
+        if (is_free)
+            (void)rfi_map_remove(peer->bridge->peers, peer->id);
+        (void)pthread_mutex_unlock(&peer->bridge->peers_mutex);
+        if (is_free) {
+            unlist(peer);
+            peer_free(peer);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* The routing pool. One turn of a shard: handle what its inbox holds, then pump each peer that was touched once
+ * (so that many small inputs become one frame out), then look at the clock, then sleep.
+ *
+ * A shard outlives its thread: messages in mailboxes still have receipts that point to it, so it is counted, and
+ * posting to a dead shard answers false instead.
+ *
+ * NOTE shard-death [RT1]. A poster counts itself in, then looks at is_dead; the stopper sets is_dead, then waits until
+ * nobody is counted in. All four are seq_cst: either the poster sees is_dead, or the stopper waits for it and finds its
+ * item in the last look at the inbox. */
+#include "net/bridge_internal.h"
+
+#include "core/base/clock.h"
+#include <assert.h>
+#include <sched.h>
+#include <stdlib.h>
+
+enum { ITEMS_PER_TURN = 1024 };
+
+static_assert(offsetof(struct rfi_item, tag) == offsetof(struct rfi_run, tag),
+              "items and runs share an inbox and are told apart by their tag");
+
+rf_err rfi_shard_new(struct rfi_bridge *bridge, uint32_t index, struct rfi_shard **out)
+{
+    struct rfi_shard *shard = aligned_alloc(64, (sizeof *shard + 63) & ~(size_t)63);
+    if (shard == NULL)
+        return RF_ENOMEM;
+    *shard = (struct rfi_shard){.bridge = bridge, .index = index, .next_ns = UINT64_MAX};
+    rf_err err = rfi_inbox_init(&shard->inbox, false);
+    if (err == RF_OK && pthread_mutex_init(&shard->run_mutex, NULL) != 0) {
+        rfi_inbox_fini(&shard->inbox);
+        err = RF_ESYS;
+    }
+    if (err != RF_OK) {
+        free(shard);
+        return err;
+    }
+    rfi_buf_init(&shard->scratch);
+    rfi_buf_init(&shard->frame);
+    atomic_init(&shard->refs, 1);
+    atomic_init(&shard->posters, 0);
+    atomic_init(&shard->is_dead, false);
+    atomic_init(&shard->is_stopping, false);
+    *out = shard;
+    return RF_OK;
+}
+
+struct rfi_shard *rfi_shard_ref(struct rfi_shard *shard)
+{
+    (void)atomic_fetch_add_explicit(&shard->refs, 1, memory_order_relaxed);
+    return shard;
+}
+
+void rfi_shard_unref(struct rfi_shard *shard)
+{
+    /* [RT2] acq_rel: what each holder did is before the free. */
+    if (shard == NULL || atomic_fetch_sub_explicit(&shard->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    rfi_inbox_fini(&shard->inbox);
+    (void)pthread_mutex_destroy(&shard->run_mutex);
+    rfi_buf_fini(&shard->scratch);
+    rfi_buf_fini(&shard->frame);
+    free(shard);
+}
+
+bool rfi_shard_post(struct rfi_shard *shard, struct rfi_mpsc_node *node)
+{
+    bool is_posted = false;
+    /* [RT1] seq_cst, both: see the note above. */
+    (void)atomic_fetch_add_explicit(&shard->posters, 1, memory_order_seq_cst);
+    if (!atomic_load_explicit(&shard->is_dead, memory_order_seq_cst)) {
+        rfi_inbox_post(&shard->inbox, node);
+        is_posted = true;
+    }
+    /* [RT1] release: the post is done when the stopper reads 0. */
+    (void)atomic_fetch_sub_explicit(&shard->posters, 1, memory_order_release);
+    return is_posted;
+}
+
+/* Returns how many were handled. */
+static size_t handle_inbox(struct rfi_shard *shard, size_t limit)
+{
+    size_t count = 0;
+    while (count < limit) {
+        struct rfi_mpsc_node *node = rfi_inbox_take(&shard->inbox);
+        if (node == NULL)
+            break;
+        struct rfi_item *item = (struct rfi_item *)node;
+        if (item->tag == RFI_RUN_TAG)
+            rfi_session_handle_run(shard, (struct rfi_run *)node);
+        else
+            item->handle(shard, item);
+        count++;
+    }
+    return count;
+}
+
+static void pump_dirty(struct rfi_shard *shard)
+{
+    struct rfi_peer *peer = shard->dirty;
+    shard->dirty = NULL;
+    while (peer != NULL) {
+        struct rfi_peer *next = peer->next_dirty;
+        peer->next_dirty = NULL;
+        peer->is_dirty = false;
+        rfi_peer_pump(peer);
+        peer = next;
+    }
+}
+
+static void tick_due(struct rfi_shard *shard)
+{
+    if (shard->now_ns < shard->next_ns)
+        return;
+    shard->next_ns = UINT64_MAX;
+    for (struct rfi_peer *peer = shard->peers; peer != NULL; peer = peer->next) {
+        if (peer->next_ns <= shard->now_ns)
+            rfi_peer_tick(peer);
+        if (peer->next_ns < shard->next_ns)
+            shard->next_ns = peer->next_ns;
+    }
+}
+
+static void *run_shard(void *arg)
+{
+    struct rfi_shard *shard = arg;
+    for (;;) {
+        shard->now_ns = rfi_clock_ns();
+        size_t handled = handle_inbox(shard, ITEMS_PER_TURN);
+        pump_dirty(shard);
+        tick_due(shard);
+        rfi_peers_sweep(shard);
+        if (shard->dirty != NULL || handled == ITEMS_PER_TURN)
+            continue;
+        /* [RT3] acquire: pairs with the release in rfi_shard_stop; what was posted before is seen. */
+        if (atomic_load_explicit(&shard->is_stopping, memory_order_acquire) && handled == 0 &&
+            rfi_mpsc_is_empty(&shard->inbox.queue))
+            break;
+        rfi_inbox_wait(&shard->inbox, shard->next_ns);
+    }
+    return NULL;
+}
+
+rf_err rfi_shard_start(struct rfi_shard *shard)
+{
+    rf_err err = RF_OK;
+    (void)pthread_mutex_lock(&shard->run_mutex);
+    if (pthread_create(&shard->thread, NULL, run_shard, shard) != 0)
+        err = RF_ESYS;
+    else
+        shard->is_running = true;
+    (void)pthread_mutex_unlock(&shard->run_mutex);
+    return err;
+}
+
+static void shut_peers(struct rfi_shard *shard)
+{
+    shard->now_ns = rfi_clock_ns();
+    while (handle_inbox(shard, ITEMS_PER_TURN) > 0)
+        continue;
+    struct rfi_peer *next = NULL;
+    for (struct rfi_peer *peer = shard->peers; peer != NULL; peer = next) {
+        next = peer->next;
+        rfi_peer_shut(peer);
+    }
+}
+
+void rfi_shard_stop(struct rfi_shard *shard)
+{
+    if (atomic_load_explicit(&shard->is_dead, memory_order_relaxed))
+        return;
+    (void)pthread_mutex_lock(&shard->run_mutex);
+    if (shard->is_running) {
+        /* [RT3] release: pairs with the acquire in run_shard. */
+        atomic_store_explicit(&shard->is_stopping, true, memory_order_release);
+        rfi_inbox_wake(&shard->inbox);
+        (void)pthread_join(shard->thread, NULL);
+        shard->is_running = false;
+    }
+    shut_peers(shard);
+    /* [RT1] seq_cst, both: see the note at the top. */
+    atomic_store_explicit(&shard->is_dead, true, memory_order_seq_cst);
+    while (atomic_load_explicit(&shard->posters, memory_order_seq_cst) > 0)
+        (void)sched_yield();
+    while (handle_inbox(shard, ITEMS_PER_TURN) > 0)
+        continue;
+    struct rfi_intake *next = NULL;
+    for (struct rfi_intake *intake = shard->intakes; intake != NULL; intake = next) {
+        next = intake->next;
+        rfi_intake_orphan(intake);
+    }
+    shard->intakes = NULL;
+    (void)pthread_mutex_unlock(&shard->run_mutex);
+}
+
+/* ---- calls ---- */
+
+struct call {
+    struct rfi_item item;
+    void (*fn)(struct rfi_shard *shard, void *arg);
+    void *arg;
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+    bool is_done;
+};
+
+static void handle_call(struct rfi_shard *shard, struct rfi_item *item)
+{
+    struct call *call = (struct call *)item;
+    call->fn(shard, call->arg);
+    (void)pthread_mutex_lock(&call->mutex);
+    call->is_done = true;
+    (void)pthread_cond_signal(&call->cond);
+    (void)pthread_mutex_unlock(&call->mutex);
+}
+
+void rfi_shard_call(struct rfi_shard *shard, void (*fn)(struct rfi_shard *shard, void *arg),
+                    void *arg)
+{
+    (void)pthread_mutex_lock(&shard->run_mutex);
+    if (!shard->is_running) {
+        shard->now_ns = rfi_clock_ns();
+        while (handle_inbox(shard, ITEMS_PER_TURN) > 0)
+            continue;
+        fn(shard, arg);
+        (void)pthread_mutex_unlock(&shard->run_mutex);
+        return;
+    }
+    struct call call = {.item = {.handle = handle_call}, .fn = fn, .arg = arg};
+    (void)pthread_mutex_init(&call.mutex, NULL);
+    (void)pthread_cond_init(&call.cond, NULL);
+    /* Posted under the lock: a stop that comes later finds it in the inbox. */
+    rfi_inbox_post(&shard->inbox, &call.item.node);
+    (void)pthread_mutex_unlock(&shard->run_mutex);
+    (void)pthread_mutex_lock(&call.mutex);
+    while (!call.is_done)
+        (void)pthread_cond_wait(&call.cond, &call.mutex);
+    (void)pthread_mutex_unlock(&call.mutex);
+    (void)pthread_cond_destroy(&call.cond);
+    (void)pthread_mutex_destroy(&call.mutex);
+}

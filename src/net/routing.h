@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* The routing pool: threads ("shards") that own peers. A peer belongs to one shard for life, by a hash of its
+ * network_id; what any other thread wants of it is posted to the shard's inbox. */
+#ifndef RFI_ROUTING_H
+#define RFI_ROUTING_H
+
+#include "core/base/inbox.h"
+#include "net/transport.h"
+#include <pthread.h>
+
+struct rfi_bridge;
+struct rfi_peer;
+struct rfi_intake;
+struct rfi_shard;
+
+/* What an inbox holds: items, and runs of the transport, which begin with the same two members and carry
+ * RFI_RUN_TAG. */
+struct rfi_item {
+    struct rfi_mpsc_node node;
+    void *tag; /* NULL */
+    void (*handle)(struct rfi_shard *shard, struct rfi_item *item);
+};
+#define RFI_RUN_TAG ((void *)1)
+
+struct rfi_shard {
+    /* set once, then read by all */
+    struct rfi_bridge *bridge; /* not after is_dead */
+    uint32_t index;
+    /* owner: this shard's thread (or who holds run_mutex while it does not run) */
+    _Alignas(64) struct rfi_peer *peers; /* that the thread has met */
+    struct rfi_peer *dirty;              /* to be pumped in this turn */
+    struct rfi_intake *intakes;
+    bool has_unneeded;                   /* a peer lost its last hold in this turn */
+    struct rfi_buf scratch, frame;
+    uint64_t now_ns, next_ns;
+    /* any thread */
+    _Alignas(64) struct rfi_inbox inbox;
+    _Atomic(uint32_t) refs;
+    _Atomic(uint32_t) posters; /* inside rfi_shard_post */
+    _Atomic(bool) is_dead;     /* nobody takes from the inbox any more */
+    _Atomic(bool) is_stopping;
+    pthread_mutex_t run_mutex; /* guards is_running and thread */
+    pthread_t thread;
+    bool is_running;
+};
+
+RF_NODISCARD rf_err rfi_shard_new(struct rfi_bridge *bridge, uint32_t index, struct rfi_shard **out);
+struct rfi_shard *rfi_shard_ref(struct rfi_shard *shard);
+/* The last one frees; the shard is dead then. */
+void rfi_shard_unref(struct rfi_shard *shard);
+RF_NODISCARD rf_err rfi_shard_start(struct rfi_shard *shard);
+/* Handle what is queued, end all peers, join. Afterwards posts answer false. */
+void rfi_shard_stop(struct rfi_shard *shard);
+/* Any thread. False: the shard is dead, the item still belongs to the caller. */
+bool rfi_shard_post(struct rfi_shard *shard, struct rfi_mpsc_node *node);
+/* Run `fn` on the shard's thread and wait for its return (inline while the shard does not run). Any thread but
+ * a shard. */
+void rfi_shard_call(struct rfi_shard *shard, void (*fn)(struct rfi_shard *shard, void *arg),
+                    void *arg);
+
+#endif

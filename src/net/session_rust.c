@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/* The JSON wire of the Rust Reflow on a live session, on the peer's shard: heartbeats, actor lists, and messages both
+ * ways. It has no acknowledgements, so it promises no more than the Rust nodes do among themselves.
+ *
+ * Heartbeats. A Rust node evicts a peer from which no heartbeat came for three of its own intervals, and tells
+ * nobody that interval. So we send one a second until its cadence is known from its own heartbeats, then one per
+ * cadence, and answer each of its heartbeats with one (at most five a second). In turn we take it for dead after three of its intervals
+ * without any sign of life. Before the cadence is known, a minute is taken for one.
+ *
+ * Back pressure. The messages that local mailboxes hold for this peer are counted; above a limit the socket is not
+ * read. A peer that we do not read cannot send signs of life, so it counts as alive meanwhile. */
+#include "core/base/clock.h"
+#include "net/bridge_internal.h"
+
+#include <reflow/log.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    FIRST_CADENCE_MS = 60000,
+    FAST_BEAT_MS = 1000,
+    ANSWER_GAP_MS = 200,
+    SILENT_INTERVALS = 3,
+    CADENCE_MIN_MS = 100
+};
+
+/* ---- life ---- */
+
+rf_err rfi_rust_up(struct rfi_session *session)
+{
+    struct rfi_peer *peer = session->peer;
+    session->targets = rfi_map_new();
+    if (session->targets == NULL)
+        return RF_ENOMEM;
+    rf_err err = rfi_intake_new(peer, RFI_INTAKE_RUST, 0, "", "", "", &session->gauge);
+    if (err != RF_OK)
+        return err;
+    session->gauge->session = session;
+    session->beat_received_ns = peer->shard->now_ns;
+    session->beat_sent_ns = 0; /* one is due at once */
+    rfi_feeds_warn_rust(peer);
+    return RF_OK;
+}
+
+static void forget_targets(struct rfi_session *session)
+{
+    const struct rfi_map_entry *entry = NULL;
+    while ((entry = rfi_map_next(session->targets, NULL)) != NULL)
+        rfi_target_unref(
+            rfi_map_remove_bytes(session->targets, rfi_map_key(entry), rfi_map_key_size(entry)));
+}
+
+void rfi_rust_down(struct rfi_session *session)
+{
+    if (session->targets != NULL) {
+        forget_targets(session);
+        rfi_map_free(session->targets);
+        session->targets = NULL;
+    }
+    if (session->gauge != NULL)
+        rfi_intake_close(session->gauge);
+    session->gauge = NULL;
+}
+
+/* ---- heartbeats ---- */
+
+static void send_beat(struct rfi_session *session)
+{
+    struct rfi_buf text;
+    rfi_buf_init(&text);
+    rfi_rust_write_heartbeat(session->bridge->config->network_id, rfi_clock_wall_ns(), &text);
+    if (!text.is_failed)
+        rfi_conn_send(session->conn, RFI_TEXT, &text);
+    rfi_buf_fini(&text);
+    session->beat_sent_ns = session->peer->shard->now_ns;
+}
+
+static uint64_t own_interval_ns(const struct rfi_session *session)
+{
+    uint64_t own_ns = (uint64_t)session->bridge->config->heartbeat_interval_ms * RFI_NS_PER_MS;
+    uint64_t fast_ns = FAST_BEAT_MS * RFI_NS_PER_MS;
+    if (session->beat_cadence_ns == 0)
+        return own_ns < fast_ns ? own_ns : fast_ns;
+    return own_ns < session->beat_cadence_ns ? own_ns : session->beat_cadence_ns;
+}
+
+static uint64_t silence_limit_ns(const struct rfi_session *session)
+{
+    uint64_t interval_ns = (uint64_t)session->bridge->config->heartbeat_interval_ms * RFI_NS_PER_MS;
+    uint64_t theirs_ns = session->beat_cadence_ns > 0 ? session->beat_cadence_ns
+                                                      : FIRST_CADENCE_MS * RFI_NS_PER_MS;
+    if (theirs_ns > interval_ns)
+        interval_ns = theirs_ns;
+    return SILENT_INTERVALS * interval_ns;
+}
+
+static void take_beat(struct rfi_session *session)
+{
+    uint64_t now_ns = session->peer->shard->now_ns;
+    /* The first one comes at any phase of the peer's timer; the time between two is the cadence. After a
+     * stall several come together, so a much shorter time than before is not believed at once. */
+    if (session->beat_count > 0 && !session->is_paused) {
+        uint64_t gap_ns = now_ns - session->beat_received_ns;
+        uint64_t least_ns = session->beat_cadence_ns / 2;
+        if (least_ns < CADENCE_MIN_MS * RFI_NS_PER_MS)
+            least_ns = CADENCE_MIN_MS * RFI_NS_PER_MS;
+        session->beat_cadence_ns = gap_ns > least_ns ? gap_ns : least_ns;
+    }
+    session->beat_count++;
+    session->beat_received_ns = now_ns;
+    if (now_ns - session->beat_sent_ns >= ANSWER_GAP_MS * RFI_NS_PER_MS)
+        send_beat(session);
+}
+
+rf_err rfi_rust_tick(struct rfi_session *session, uint64_t now_ns)
+{
+    if (!session->is_paused) {
+        uint64_t alive_ns = session->last_input_ns;
+        if (session->beat_received_ns > alive_ns)
+            alive_ns = session->beat_received_ns;
+        if (now_ns - alive_ns > silence_limit_ns(session))
+            return RF_ETIMEOUT;
+    }
+    if (now_ns - session->beat_sent_ns >= own_interval_ns(session))
+        send_beat(session);
+    return RF_OK;
+}
+
+uint64_t rfi_rust_next_ns(const struct rfi_session *session)
+{
+    return session->beat_sent_ns + own_interval_ns(session);
+}
+
+/* ---- messages in ---- */
+
+static void measure(struct rfi_session *session)
+{
+    const struct rfi_intake *gauge = session->gauge;
+    bool is_over = gauge->out_messages > RFI_RUST_PAUSE_MESSAGES ||
+                   gauge->out_bytes > RFI_RUST_PAUSE_BYTES;
+    bool is_under = gauge->out_messages <= RFI_RUST_PAUSE_MESSAGES / 2 &&
+                    gauge->out_bytes <= RFI_RUST_PAUSE_BYTES / 2;
+    if (!session->is_paused && is_over) {
+        session->is_paused = true;
+        rfi_conn_pause(session->conn, true);
+    } else if (session->is_paused && is_under) {
+        session->is_paused = false;
+        session->last_input_ns = session->peer->shard->now_ns;
+        rfi_conn_pause(session->conn, false);
+    }
+}
+
+void rfi_rust_consumed(struct rfi_session *session)
+{
+    if (session->phase == RFI_SESSION_UP)
+        measure(session);
+}
+
+static rf_err find_target(struct rfi_session *session, const char *key, size_t key_size,
+                          const char *actor, const char *port, struct rfi_target **out)
+{
+    struct rfi_target *target = rfi_map_get_bytes(session->targets, key, key_size);
+    if (target == NULL) {
+        rf_err err = rfi_target_find(session->bridge->net, actor, port, &target);
+        if (err != RF_OK)
+            return err;
+        if (rfi_map_count(session->targets) >= RFI_RUST_TARGETS_MAX)
+            forget_targets(session);
+        err = rfi_map_add_bytes(session->targets, key, key_size, target);
+        if (err != RF_OK) {
+            rfi_target_unref(target);
+            return err;
+        }
+    }
+    *out = target;
+    return RF_OK;
+}
+
+static rf_err push(struct rfi_session *session, const char *actor, const char *port,
+                   rf_message *msg)
+{
+    char key[2 * RFI_NAME_SIZE];
+    int length = snprintf(key, sizeof key, "%s%c%s", actor, 0, port);
+    if (length < 0 || (size_t)length >= sizeof key)
+        return RF_ENOACTOR;
+    struct rfi_target *target = NULL;
+    rf_err err = RF_OK;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        err = find_target(session, key, (size_t)length, actor, port, &target);
+        if (err != RF_OK)
+            return err;
+        err = rfi_intake_push_to(session->gauge, target, msg);
+        if (err != RF_ECLOSED)
+            return err;
+        /* The node went: another one may have its name by now. */
+        rfi_target_unref(rfi_map_remove_bytes(session->targets, key, (size_t)length));
+    }
+    return RF_ENOACTOR;
+}
+
+static void take_message(struct rfi_session *session, struct rfi_rust_frame *frame)
+{
+    struct rfi_peer *peer = session->peer;
+    if (frame->has_stream_name)
+        peer->uses_stream_name = true;
+    if (rfi_dedup_seen(&peer->dedup, frame->message_id.text, frame->message_id.size)) {
+        peer->duplicates++;
+        rf_message_unref(frame->payload);
+        return;
+    }
+    peer->rust_received++;
+    rf_err err = push(session, frame->target_actor.text, frame->target_port.text, frame->payload);
+    if (err == RF_OK) {
+        measure(session);
+        return;
+    }
+    rf_message_unref(frame->payload);
+    rfi_dead_letters_add(&session->bridge->dead_letters, rfi_dead_reason_of(err), 1, peer->id,
+                         frame->target_actor.text, frame->target_port.text);
+    rfi_network_count_dropped(session->bridge->net, 1);
+}
+
+static void take_text(struct rfi_session *session, const char *text, size_t size)
+{
+    struct rfi_peer *peer = session->peer;
+    struct rfi_rust_frame frame = {.type = RFI_RUST_IGNORED};
+    if (rfi_rust_read(text, size, &peer->shard->scratch, &frame) != RF_OK) {
+        rfi_session_end(session, 1013, RF_ENOMEM, "out of memory");
+        return;
+    }
+    switch (frame.type) {
+    case RFI_RUST_MESSAGE:
+        take_message(session, &frame);
+        break;
+    case RFI_RUST_HEARTBEAT:
+        take_beat(session);
+        break;
+    case RFI_RUST_ACTORS_REQUEST:
+        rfi_discovery_answer(session, frame.request_id.text);
+        break;
+    case RFI_RUST_ACTORS_RESPONSE:
+        rfi_discovery_response(peer, &frame);
+        break;
+    case RFI_RUST_IGNORED:
+        rf_log(RF_LOG_DEBUG, "NET-FRAME-IGNORED", "network=%s reason=\"%s\"", peer->id, frame.why);
+        break;
+    }
+}
+
+void rfi_rust_input(struct rfi_session *session, const struct rfi_run *run)
+{
+    for (size_t i = 0; i < run->frame_count && session->phase == RFI_SESSION_UP; i++) {
+        const struct rfi_frame_span *frame = &run->frames[i];
+        if (frame->opcode == RFI_TEXT)
+            take_text(session, (const char *)run->bytes + frame->offset, frame->size);
+        else
+            rf_log(RF_LOG_DEBUG, "NET-FRAME-IGNORED", "network=%s reason=\"binary\"",
+                   session->peer->id);
+    }
+}
+
+/* ---- messages out ---- */
+
+static rf_err write_out(struct rfi_session *session, struct rfi_feed *feed,
+                        const struct rfi_outlet_item *item)
+{
+    const char *port = rfi_outlet_port_name(feed->outlet, item->port);
+    char id[37];
+    rfi_uuid4(id);
+    struct rfi_rust_header header = {
+        .message_id = id,
+        .source_network = session->bridge->config->network_id,
+        .source_actor = item->source_actor != NULL ? item->source_actor : "unknown",
+        .target_network = session->peer->id,
+        .target_actor = feed->actor,
+        .target_port = port != NULL ? port : "",
+        .wall_ns = rfi_clock_wall_ns(),
+    };
+    struct rfi_buf text;
+    rfi_buf_init(&text);
+    rf_err err = rfi_rust_write_message(&header, item->msg,
+                                        session->peer->uses_stream_name ? "Stream" : "Bytes", false,
+                                        &text);
+    if (err == RF_EINVAL)
+        err = RF_EUNSUPPORTED;
+    if (err == RF_OK && text.is_failed)
+        err = RF_ENOMEM;
+    if (err == RF_OK)
+        rfi_conn_send(session->conn, RFI_TEXT, &text);
+    rfi_buf_fini(&text);
+    return err;
+}
+
+void rfi_rust_send(struct rfi_session *session, struct rfi_feed *feed, struct rfi_outlet_item *item)
+{
+    struct rfi_peer *peer = session->peer;
+    rf_err err = item->reply != NULL ? RF_EUNSUPPORTED : write_out(session, feed, item);
+    if (err == RF_OK) {
+        peer->rust_sent++;
+    } else {
+        rfi_dead_letters_add(&session->bridge->dead_letters, rfi_dead_reason_of(err), 1, peer->id,
+                             feed->actor, rfi_outlet_port_name(feed->outlet, item->port));
+        rfi_network_count_dropped(session->bridge->net, 1);
+    }
+    if (item->reply != NULL)
+        rfi_reply_fail(item->reply, RF_EUNSUPPORTED);
+    rf_message_unref(item->msg);
+    *item = (struct rfi_outlet_item){.msg = NULL};
+}
