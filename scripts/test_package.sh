@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Install into a folder of its own, and build and run programs outside the tree against it: by find_package, shared
+# and static, and by pkg-config. Expects build/release.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+prefix=$work/prefix
+
+cmake --install "$root/build/release" --prefix "$prefix" >/dev/null
+cp -r "$root/tests/consumer" "$work/consumer"
+cmake -S "$work/consumer" -B "$work/build" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" >/dev/null
+cmake --build "$work/build"
+"$work/build/consumer"
+"$work/build/consumer_static"
+
+export PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name reflow.pc)")
+# shellcheck disable=SC2046
+gcc "$root/tests/consumer/main.c" $(pkg-config --define-prefix --cflags --libs reflow) -o "$work/by-pkg-config"
+LD_LIBRARY_PATH=$(dirname "$(find "$prefix" -name libreflow.so)") "$work/by-pkg-config"
+
+# Only rf_* is exported.
+if nm -D --defined-only "$prefix"/lib*/libreflow.so "$prefix"/lib/*/libreflow.so 2>/dev/null |
+  awk 'NF == 3 && $3 !~ /^rf_/ {print "exported by mistake:", $3; bad = 1} END {exit bad}'; then :; else exit 1; fi
+
+# The example of README.md prints what it says there, and the installed programs find what they need.
+[ "$("$root/build/release/bin/example_hello")" = "hello!" ]
+"$prefix/bin/reflowd" --version
+"$prefix/bin/reflowctl" --version
