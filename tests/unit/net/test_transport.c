@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+/* Pairs of our own transports over loopback: order, sizes, back pressure, closing, dialling. */
+#include "support/transport_node.h"
+
+/* ---- pairs, on both wires ---- */
+
+static void check_order(enum rfi_wire wire)
+{
+    enum { COUNT = 10000 };
+    struct rfi_transport_options options = small_options();
+    static struct pair pair;
+    memset(&pair, 0, sizeof pair);
+    pair_open(&pair, wire, &options);
+    cr_assert_eq(rfi_conn_wire(pair.server.conns[0]), wire);
+
+    for (uint64_t i = 0; i < COUNT; i++) {
+        send_number(pair.conn, 0, i, i % 700);
+        send_number(pair.server.conns[0], 1, i, (i * 7) % 900);
+    }
+
+    WAIT(&pair.server, pair.server.message_count == COUNT);
+    WAIT(&pair.client, pair.client.message_count == COUNT);
+    cr_assert_not(pair.server.is_out_of_order);
+    cr_assert_not(pair.client.is_out_of_order);
+    pair_close(&pair);
+}
+
+Test(transport, ten_thousand_messages_both_ways_keep_their_order, .timeout = 60)
+{
+    check_order(RFI_WIRE_WEBSOCKET);
+    check_order(RFI_WIRE_TCP);
+}
+
+static void check_sizes(enum rfi_wire wire)
+{
+    static const size_t sizes[] = {0,      1,       125,     126,      65535,           65536,
+                                   131072, 1 << 20, 5000000, 16 << 20, (16U << 20) + 1, 64 << 20};
+    struct rfi_transport_options options = small_options();
+    static struct pair pair;
+    memset(&pair, 0, sizeof pair);
+    pair.server.echoes = true;
+    pair_open(&pair, wire, &options);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        uint8_t *data = malloc(sizes[i] + 1);
+        cr_assert_not_null(data);
+        memset(data, 'a' + (int)i, sizes[i]);
+        send_bytes(pair.conn, i % 2 == 0 ? RFI_TEXT : RFI_BINARY, data, sizes[i]);
+        WAIT(&pair.client, pair.client.message_count == i + 1);
+        cr_assert_eq(pair.client.last_size, sizes[i]);
+        cr_assert_eq(pair.client.last_opcode, i % 2 == 0 ? RFI_TEXT : RFI_BINARY);
+        free(data);
+    }
+    while (rfi_conn_unsent(pair.conn) != 0) /* the loop takes it off just behind the write */
+        (void)sched_yield();
+    pair_close(&pair);
+}
+
+Test(transport, messages_of_all_sizes_come_back, .timeout = 60)
+{
+    check_sizes(RFI_WIRE_WEBSOCKET);
+    check_sizes(RFI_WIRE_TCP);
+}
+
+struct sender {
+    pthread_t thread;
+    struct rfi_conn *conn;
+    uint32_t number;
+    uint64_t count;
+};
+
+static void *send_many(void *argument)
+{
+    const struct sender *sender = argument;
+    for (uint64_t i = 0; i < sender->count; i++)
+        send_number(sender->conn, sender->number, i, i % 50);
+    return NULL;
+}
+
+Test(transport, senders_on_many_threads_each_keep_their_order, .timeout = 60)
+{
+    enum { THREADS = 4, COUNT = 5000 };
+    struct rfi_transport_options options = small_options();
+    struct sender senders[THREADS];
+    static struct pair pair;
+    memset(&pair, 0, sizeof pair);
+    options.poll_us = 50;
+    pair_open(&pair, RFI_WIRE_WEBSOCKET, &options);
+
+    for (uint32_t i = 0; i < THREADS; i++) {
+        senders[i] = (struct sender){.conn = pair.conn, .number = i, .count = COUNT};
+        cr_assert_eq(pthread_create(&senders[i].thread, NULL, send_many, &senders[i]), 0);
+    }
+    for (uint32_t i = 0; i < THREADS; i++)
+        (void)pthread_join(senders[i].thread, NULL);
+
+    WAIT(&pair.server, pair.server.message_count == (size_t)THREADS * COUNT);
+    cr_assert_not(pair.server.is_out_of_order);
+    pair_close(&pair);
+}
+
+/* ---- back pressure ---- */
+
+/* A round trip on another connection of the same, only loop: it has seen all that was there before.
+ */
+static void turn_loop(struct pair *pair, struct rfi_conn *other, unsigned rounds)
+{
+    for (unsigned i = 0; i < rounds; i++) {
+        node_lock(&pair->client);
+        unsigned before = pair->client.pong_count;
+        node_unlock(&pair->client);
+        rfi_conn_ping(other);
+        WAIT(&pair->client, pair->client.pong_count > before);
+    }
+}
+
+static void fill_pipe(struct rfi_conn *conn, uint64_t count, size_t size)
+{
+    for (uint64_t i = 0; i < count; i++)
+        send_number(conn, 0, i, size - 12);
+}
+
+Test(transport, a_paused_connection_reads_nothing_and_goes_on_later, .timeout = 60)
+{
+    enum { COUNT = 300, SIZE = 64 << 10 };
+    struct rfi_transport_options options = small_options();
+    static struct pair pair;
+    memset(&pair, 0, sizeof pair);
+    options.io_threads = 1;
+    pair_open(&pair, RFI_WIRE_WEBSOCKET, &options);
+    struct rfi_conn *other =
+        dial_port(&pair.client, "127.0.0.1", node_port(&pair.server), RFI_WIRE_WEBSOCKET);
+    WAIT(&pair.server, pair.server.open_count == 2);
+    WAIT(&pair.client, pair.client.open_count == 2);
+
+    rfi_conn_pause(pair.server.conns[0], true);
+    turn_loop(&pair, other, 1);
+    fill_pipe(pair.conn, COUNT, SIZE);
+    turn_loop(&pair, other, 20);
+    WAIT(&pair.server, pair.server.message_count == 0);
+    cr_assert_gt(rfi_conn_unsent(pair.conn), options.write_low_bytes);
+    /* While the pipe filled, the loop may have caught up now and then. */
+    node_lock(&pair.client);
+    unsigned drains = pair.client.drain_count;
+    node_unlock(&pair.client);
+
+    rfi_conn_pause(pair.server.conns[0], false);
+    WAIT(&pair.server, pair.server.message_count == COUNT);
+    WAIT(&pair.client, pair.client.drain_count == drains + 1);
+    turn_loop(&pair, other, 2);
+    cr_assert_eq(rfi_conn_unsent(pair.conn), 0);
+    WAIT(&pair.client, pair.client.drain_count == drains + 1);
+    cr_assert_not(pair.server.is_out_of_order);
+    rfi_conn_unref(other);
+    pair_close(&pair);
+}
+
+Test(transport, runs_that_are_not_freed_stop_the_reading, .timeout = 60)
+{
+    enum { COUNT = 300, SIZE = 64 << 10, BUDGET = 256 << 10 };
+    struct rfi_transport_options options = small_options();
+    static struct pair pair;
+    memset(&pair, 0, sizeof pair);
+    options.io_threads = 1;
+    options.read_budget_bytes = BUDGET;
+    pair.server.holds_runs = true;
+    pair_open(&pair, RFI_WIRE_TCP, &options);
+    struct rfi_conn *other =
+        dial_port(&pair.client, "127.0.0.1", node_port(&pair.server), RFI_WIRE_WEBSOCKET);
+    WAIT(&pair.client, pair.client.open_count == 2);
+
+    fill_pipe(pair.conn, COUNT, SIZE);
+    WAIT(&pair.server, pair.server.message_bytes >= BUDGET / 4);
+    turn_loop(&pair, other, 30);
+    node_lock(&pair.server);
+    /* One read more than the budget, and what a buffer may hold. */
+    cr_assert_lt(pair.server.message_bytes, BUDGET + (512U << 10));
+    node_unlock(&pair.server);
+
+    node_free_held(&pair.server);
+    WAIT(&pair.server, pair.server.message_count == COUNT);
+    cr_assert_not(pair.server.is_out_of_order);
+    rfi_conn_unref(other);
+    pair_close(&pair);
+}
+
+/* ---- closing ---- */
+
+static void check_close(enum rfi_wire wire, bool server_closes)
+{
+    enum { COUNT = 2000 };
+    struct rfi_transport_options options = small_options();
+    static struct pair pair;
+    memset(&pair, 0, sizeof pair);
+    pair_open(&pair, wire, &options);
+    struct node *here = server_closes ? &pair.server : &pair.client;
+    struct node *there = server_closes ? &pair.client : &pair.server;
+
+    for (uint64_t i = 0; i < COUNT; i++)
+        send_number(here->conns[0], 0, i, 1000);
+    rfi_conn_close(here->conns[0], 4001, RF_EDUPLICATE, "one too many");
+    rfi_conn_close(here->conns[0], 4002, RF_EAUTH, "too late");
+    send_number(here->conns[0], 0, COUNT, 0);
+
+    WAIT(here, here->closed_count == 1);
+    WAIT(there, there->closed_count == 1);
+    cr_assert_eq(there->message_count, COUNT);
+    cr_assert_eq(here->last_err, RF_EDUPLICATE);
+    cr_assert_str_eq(here->last_reason, "one too many");
+    cr_assert_eq(there->last_err, RF_ECLOSED);
+    if (wire == RFI_WIRE_WEBSOCKET)
+        cr_assert_str_eq(there->last_reason, "closed by the peer (4001)");
+    cr_assert_eq(rfi_conn_unsent(here->conns[0]), 0);
+    pair_close(&pair);
+}
+
+Test(transport, close_flushes_and_tells_both_sides, .timeout = 60)
+{
+    check_close(RFI_WIRE_WEBSOCKET, true);
+    check_close(RFI_WIRE_WEBSOCKET, false);
+    check_close(RFI_WIRE_TCP, true);
+    check_close(RFI_WIRE_TCP, false);
+}
+
+Test(transport, every_function_may_be_called_after_the_close, .timeout = 30)
+{
+    struct rfi_transport_options options = small_options();
+    static struct pair pair;
+    memset(&pair, 0, sizeof pair);
+    pair_open(&pair, RFI_WIRE_WEBSOCKET, &options);
+    struct rfi_conn *conn = rfi_conn_ref(pair.conn);
+    rfi_conn_close(conn, 1000, RF_ECLOSED, NULL);
+    WAIT(&pair.client, pair.client.closed_count == 1);
+
+    for (int i = 0; i < 2; i++) {
+        send_number(conn, 0, 0, 10);
+        rfi_conn_pause(conn, true);
+        rfi_conn_ping(conn);
+        rfi_conn_approve(conn);
+        rfi_conn_close(conn, 1000, RF_ECLOSED, "again");
+        cr_assert_eq(rfi_conn_unsent(conn), 0);
+        cr_assert_eq(rfi_conn_user(conn), &pair.client);
+        cr_assert(rfi_conn_is_dialled(conn));
+        if (i == 0)
+            pair_close(&pair);
+    }
+    rfi_conn_unref(conn);
+}
+
+Test(transport, stop_closes_every_connection, .timeout = 30)
+{
+    enum { COUNT = 40 };
+    struct rfi_transport_options options = small_options();
+    struct rfi_conn *conns[COUNT];
+    static struct node server;
+    static struct node client;
+    memset(&server, 0, sizeof server);
+    memset(&client, 0, sizeof client);
+    server.approves = client.approves = true;
+    node_start(&server, &options);
+    node_start(&client, &options);
+    for (int i = 0; i < COUNT; i++)
+        conns[i] = dial_port(&client, "127.0.0.1", node_port(&server),
+                             i % 2 == 0 ? RFI_WIRE_WEBSOCKET : RFI_WIRE_TCP);
+    WAIT(&server, server.open_count == COUNT);
+
+    rfi_transport_stop(server.transport, 5000);
+
+    cr_assert_eq(server.closed_count, COUNT);
+    cr_assert_str_eq(server.last_reason, "shutting down");
+    WAIT(&client, client.closed_count == COUNT);
+    struct rfi_endpoint endpoint = {.host = "127.0.0.1", .port = 1};
+    struct rfi_conn *late = NULL;
+    cr_assert_eq(rfi_transport_dial(server.transport, &endpoint, NULL, &late), RF_ECLOSED);
+    for (int i = 0; i < COUNT; i++)
+        rfi_conn_unref(conns[i]);
+    node_stop(&client);
+    node_stop(&server);
+}
+
+Test(transport, closed_listeners_take_nobody_and_keep_the_open_ones, .timeout = 30)
+{
+    struct rfi_transport_options options = small_options();
+    static struct pair pair;
+    memset(&pair, 0, sizeof pair);
+    pair.server.echoes = true;
+    pair_open(&pair, RFI_WIRE_TCP, &options);
+
+    rfi_transport_close_listeners(pair.server.transport);
+    for (unsigned i = 1; pair.client.last_err != RF_ESYS; i++) {
+        rfi_conn_unref(
+            dial_port(&pair.client, "127.0.0.1", node_port(&pair.server), RFI_WIRE_WEBSOCKET));
+        /* A dial that was quicker than the loop opens, and is closed again. */
+        WAIT(&pair.client, pair.client.open_count + pair.client.closed_count > i);
+        if (pair.client.open_count > pair.client.closed_count + 1)
+            rfi_conn_close(pair.client.conns[pair.client.open_count - 1], 0, RF_ECLOSED, "late");
+        WAIT(&pair.client, pair.client.closed_count == i);
+    }
+    send_number(pair.conn, 0, 0, 0);
+    WAIT(&pair.client, pair.client.message_count == 1);
+    pair_close(&pair);
+}
+
+/* ---- dialling ---- */
+
+static void check_dial_fails(const char *host, uint16_t port, rf_err expected)
+{
+    struct rfi_transport_options options = small_options();
+    static struct node client;
+    memset(&client, 0, sizeof client);
+    options.handshake_timeout_ms = expected == RF_ETIMEOUT ? 100 : 20000;
+    node_start(&client, &options);
+
+    struct rfi_conn *conn = dial_port(&client, host, port, RFI_WIRE_WEBSOCKET);
+
+    WAIT(&client, client.closed_count == 1);
+    cr_assert_eq(client.open_count, 0);
+    cr_assert_eq(client.last_err, expected, "%s", client.last_reason);
+    cr_assert_neq(client.last_reason[0], 0);
+    rfi_conn_unref(conn);
+    node_stop(&client);
+}
+
+/* A listening socket that answers nothing. */
+static int listen_raw(uint16_t *out_port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof address;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    cr_assert_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    *out_port = ntohs(address.sin_port);
+    return fd;
+}
+
+Test(transport, a_dial_that_fails_says_why, .timeout = 60)
+{
+    uint16_t port = 0;
+    int fd = listen_raw(&port); /* bound, not listening: refused */
+    check_dial_fails("127.0.0.1", port, RF_ESYS);
+    check_dial_fails("no-such-host.invalid", 80, RF_ESYS);
+    cr_assert_eq(listen(fd, 5), 0); /* takes the connection and stays silent */
+    check_dial_fails("127.0.0.1", port, RF_ETIMEOUT);
+    (void)close(fd);
+}
+
+Test(transport, a_dial_by_name_opens, .timeout = 30)
+{
+    struct rfi_transport_options options = small_options();
+    static struct node server;
+    static struct node client;
+    memset(&server, 0, sizeof server);
+    memset(&client, 0, sizeof client);
+    server.approves = client.approves = true;
+    node_start(&server, &options);
+    node_start(&client, &options);
+    /* localhost may be ::1 first, where nobody listens: the next address is tried. */
+    struct rfi_conn *conn = dial_port(&client, "localhost", node_port(&server), RFI_WIRE_WEBSOCKET);
+    WAIT(&client, client.open_count == 1);
+    rfi_conn_unref(conn);
+    node_stop(&client);
+    node_stop(&server);
+}
+
+Test(transport, a_dial_is_closed_by_stop_wherever_it_stands, .timeout = 30)
+{
+    struct rfi_transport_options options = small_options();
+    static struct node client;
+    uint16_t port = 0;
+    int fd = listen_raw(&port);
+    cr_assert_eq(listen(fd, 5), 0);
+    memset(&client, 0, sizeof client);
+    node_start(&client, &options);
+    struct rfi_conn *a = dial_port(&client, "127.0.0.1", port, RFI_WIRE_WEBSOCKET);
+    struct rfi_conn *b = dial_port(&client, "no-such-host.invalid", port, RFI_WIRE_TCP);
+
+    rfi_transport_stop(client.transport, 100);
+
+    cr_assert_eq(client.closed_count, 2);
+    rfi_conn_unref(a);
+    rfi_conn_unref(b);
+    node_stop(&client);
+    (void)close(fd);
+}
