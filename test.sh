@@ -14,6 +14,9 @@ export ASAN_OPTIONS=abort_on_error=1:detect_leaks=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS=halt_on_error=1:exitcode=66
 
+# The one that Debian packages libraries for.
+python=/usr/bin/python3
+
 passed=0 failed=0 skipped=0
 failures=()
 
@@ -93,18 +96,18 @@ run_e2e() {
   build release
   local test
   for test in tests/e2e/test_*.py; do
-    step "e2e-$(basename "$test" .py)" 600 python3 "$test"
+    step "e2e-$(basename "$test" .py)" 600 $python "$test"
   done
 }
 
 run_interop() {
   [ -x build/dev/bin/ws_echo ] || build dev
-  step websocket-conformance 300 python3 tests/interop/ws_conformance.py build/dev/bin/ws_echo
+  step websocket-conformance 300 $python tests/interop/ws_conformance.py build/dev/bin/ws_echo
 }
 
 run_rust() {
   build release
-  step rust-peer 1500 python3 tests/interop/test_rust_peer.py
+  step rust-peer 1500 $python tests/interop/test_rust_peer.py
 }
 
 run_package() {

@@ -62,7 +62,7 @@ void rfi_session_fill_hello(struct rfi_bridge *bridge, const struct rfi_link *li
         rfi_link_hello(link, peer_incarnation, &out->native);
     memcpy(out->native.incarnation, bridge->incarnation, RFI_INCARNATION_SIZE);
     out->native.boot = bridge->boot;
-    out->native.message_bytes_max = bridge->config->message_bytes_max;
+    out->native.message_bytes_max = rfi_native_message_bytes_max(bridge->config);
 }
 
 void rfi_session_send_request(struct rfi_session *session, struct rfi_hello *hello)
@@ -92,8 +92,10 @@ static void refuse_on_io(struct rfi_session *session, rf_err err, const char *re
 
 void rfi_session_refuse(struct rfi_session *session, rf_err err, const char *reason)
 {
-    rf_log(RF_LOG_WARN, "NET-PEER-REFUSED", "address=%s network=%s reason=\"%s\"",
-           rfi_conn_peer(session->conn), session->hello.network_id, reason);
+    /* Both sides dialled: that one is turned away is no event for an operator. */
+    rf_log(err == RF_EAGAIN ? RF_LOG_DEBUG : RF_LOG_WARN, "NET-PEER-REFUSED",
+           "address=%s network=%s reason=\"%s\"", rfi_conn_peer(session->conn),
+           session->hello.network_id, reason);
     struct rfi_hello hello;
     rfi_session_fill_hello(session->bridge, NULL, NULL, &hello);
     hello.is_success = false;
@@ -143,7 +145,8 @@ static bool is_token_right(struct rfi_bridge *bridge, const struct rfi_hello *he
 {
     char token[RFI_TOKEN_SIZE];
     rfi_bridge_copy_token(bridge, token);
-    bool is_right = token[0] == '\0' || rfi_token_equal(token, hello->has_token ? hello->token : "");
+    bool is_right =
+        token[0] == '\0' || rfi_token_equal(token, hello->has_token ? hello->token : "");
     explicit_bzero(token, sizeof token);
     return is_right;
 }
@@ -164,9 +167,9 @@ static bool admit_request(struct rfi_session *session)
         return false;
     }
     if (strcmp(session->hello.network_id, bridge->config->network_id) == 0) {
-        bool is_self = session->hello.is_native &&
-                       memcmp(session->hello.native.incarnation, bridge->incarnation,
-                              RFI_INCARNATION_SIZE) == 0;
+        bool is_self =
+            session->hello.is_native && memcmp(session->hello.native.incarnation,
+                                               bridge->incarnation, RFI_INCARNATION_SIZE) == 0;
         refuse_on_io(session, RF_EDUPLICATE, is_self ? "self_connection" : "duplicate_network_id");
         return false;
     }

@@ -66,10 +66,14 @@ static rf_err make_transport(struct rfi_bridge *bridge)
                                    : config->batch_bytes_max;
     if (frame_bytes_max > UINT32_MAX - RFI_LINK_FRAME_OVERHEAD)
         frame_bytes_max = UINT32_MAX - RFI_LINK_FRAME_OVERHEAD;
+    /* What we let peers send is cut to one WebSocket frame (rfi_native_message_bytes_max). */
+    uint32_t websocket_bytes_max = config->websocket_frame_bytes_max;
+    if (websocket_bytes_max > 0 && websocket_bytes_max < UINT32_MAX - RFI_LINK_FRAME_OVERHEAD)
+        websocket_bytes_max += RFI_LINK_FRAME_OVERHEAD;
     struct rfi_transport_options options = {
         .io_threads = config->io_threads,
         .message_bytes_max = frame_bytes_max + RFI_LINK_FRAME_OVERHEAD,
-        .websocket_frame_bytes_max = config->websocket_frame_bytes_max,
+        .websocket_frame_bytes_max = websocket_bytes_max,
         .fragments_max = 1024,
         .handshake_timeout_ms = config->handshake_timeout_ms,
         .pending_connections_max = config->pending_connections_max,
@@ -204,8 +208,7 @@ void rfi_bridge_close(struct rfi_bridge *bridge)
 {
     if (atomic_exchange_explicit(&bridge->is_closing, true, memory_order_relaxed))
         return;
-    if (bridge->is_started)
-        rfi_transport_close_listeners(bridge->transport);
+    /* The port stays open for HTTP until the stop, so that /ready can say why; handshakes are refused. */
     rfi_control_stop(bridge);
 }
 

@@ -214,6 +214,8 @@ void rfi_session_report_dial(struct rfi_session *session, rf_err err, const char
 
 /* ---- session_native.c ---- */
 extern const struct rfi_link_sink rfi_bridge_link_sink;
+/* The largest message that we take on the native wire: a peer sends each in one frame. */
+uint32_t rfi_native_message_bytes_max(const rf_config *config);
 struct rfi_link *rfi_native_link_new(struct rfi_peer *peer);
 void rfi_native_input(struct rfi_session *session, const struct rfi_run *run);
 void rfi_native_fail_replies(struct rfi_peer *peer, rf_err err);
@@ -303,6 +305,8 @@ struct rfi_feed {
     char port[RFI_NAME_SIZE];  /* TAP */
     struct rfi_proxy *proxy;   /* PROXY */
     struct rfi_outlet *outlet; /* one reference; TAP: NULL while the actor does not exist */
+    /* any thread */
+    _Atomic(bool) is_wake_posted;
     /* owner: the shard */
     struct rfi_feed *prev, *next, *next_ready;
     bool is_attached, is_ready, is_closed;

@@ -28,10 +28,15 @@ enum { FEED_TURN = 64, PEER_TURN = 1024, FEED_FLOWS_MAX = 4096, TAP_RETRY_MS = 1
 
 /* ---- wake-ups: any thread ---- */
 
+/* The shard also looks at outlets without a wake-up, when a session comes up. So it can find an outlet empty
+ * while the wake-up of what it just took is still in its inbox, and a second one comes. */
 static void post_wake(void *user)
 {
     struct rfi_feed *feed = user;
-    (void)rfi_shard_post(feed->peer->shard, &feed->wake_item.node);
+    /* [FE1] acq_rel: the item is out of the inbox when false is found; pairs with handle_wake. When
+     * true is found, handle_wake comes after this and sees the message. */
+    if (!atomic_exchange_explicit(&feed->is_wake_posted, true, memory_order_acq_rel))
+        (void)rfi_shard_post(feed->peer->shard, &feed->wake_item.node);
 }
 
 static const struct rfi_outlet_ops outlet_ops = {.wake = post_wake};
@@ -40,6 +45,8 @@ static void handle_wake(struct rfi_shard *shard, struct rfi_item *item)
 {
     (void)shard;
     struct rfi_feed *feed = FEED_OF(item, wake_item);
+    /* [FE1] acq_rel exchange: before the outlet is looked at. */
+    (void)atomic_exchange_explicit(&feed->is_wake_posted, false, memory_order_acq_rel);
     if (feed->is_closed)
         return;
     rfi_feed_set_ready(feed);
@@ -87,6 +94,7 @@ static struct rfi_feed *feed_new(struct rfi_peer *peer, enum rfi_feed_kind kind,
         return NULL;
     feed->wake_item.handle = handle_wake;
     feed->free_item.handle = handle_free;
+    atomic_init(&feed->is_wake_posted, false);
     feed->peer = peer;
     feed->kind = kind;
     (void)snprintf(feed->actor, sizeof feed->actor, "%s", actor);

@@ -244,6 +244,14 @@ const struct rfi_link_sink rfi_bridge_link_sink = {
 
 /* ---- the link and its input ---- */
 
+uint32_t rfi_native_message_bytes_max(const rf_config *config)
+{
+    uint32_t frame_bytes_max = config->websocket_frame_bytes_max;
+    if (frame_bytes_max > 0 && frame_bytes_max < config->message_bytes_max)
+        return frame_bytes_max;
+    return config->message_bytes_max;
+}
+
 struct rfi_link *rfi_native_link_new(struct rfi_peer *peer)
 {
     const rf_config *config = peer->bridge->config;
@@ -253,7 +261,7 @@ struct rfi_link *rfi_native_link_new(struct rfi_peer *peer)
         .link_credit_bytes = config->link_credit_bytes,
         .outbox_messages_max = config->outbox_messages_max,
         .flows_max = config->flows_max,
-        .message_bytes_max = config->message_bytes_max,
+        .message_bytes_max = rfi_native_message_bytes_max(config),
         .batch_bytes_max = config->batch_bytes_max,
         .heartbeat_interval_ms = config->heartbeat_interval_ms,
         .is_credit_kept = true,

@@ -106,15 +106,22 @@ class Reflowd(NodeTest):
             self.assertEqual(out.read_text().splitlines(), [f"line {i}" for i in range(200)])
 
     def test_second_sigterm_ends_at_once(self):
-        node = self.node({"drain_timeout_ms": 600000, "network_id": "stuck"},
-                         ["--discovery", "http://127.0.0.1:9"])
-        # A message that waits for a network that never comes keeps the drain waiting.
-        node.send("nobody@nowhere", "in", 1)
-        node.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: node.call("GET", "/ready")[0] == 503 or node.process.poll() is not None,
-                   "draining")
-        node.process.send_signal(signal.SIGTERM)
-        self.assertEqual(node.process.wait(10), 0)
+        with folder() as directory:
+            # A timer that fires all the time keeps the drain waiting.
+            graph = {"processes": {"t": {"component": "tpl_interval_trigger", "metadata": {"interval": 1}},
+                                   "d": {"component": "tpl_delay", "metadata": {"delayMs": 0}}},
+                     "connections": [{"src": {"process": "t", "port": "trigger"},
+                                      "tgt": {"process": "d", "port": "input"}},
+                                     {"src": {"process": "d", "port": "output"},
+                                      "tgt": {"process": "d", "port": "input"}}]}
+            (directory / "g.json").write_text(json.dumps(graph))
+            node = self.node({"drain_timeout_ms": 600000, "graphs": [str(directory / "g.json")]})
+            wait_until(lambda: node.status()["network"]["received"] > 100, "the loop runs")
+            node.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: node.call("GET", "/ready")[0] == 503, "draining")
+            node.process.send_signal(signal.SIGTERM)
+            self.assertEqual(node.process.wait(10), 0)
+            self.assertIn("NODE-ENDED-AT-ONCE", node.log())
 
     def test_sighup_reloads_what_can_be_reloaded(self):
         node = self.node({"network_id": "r", "log_level": "info"})

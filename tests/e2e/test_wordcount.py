@@ -197,8 +197,9 @@ class WordCount(NodeTest):
                            ["received"] > 100_000, "count is at work")
                 pid, command = nodes["count"]
                 os.kill(pid, 9)
+                environment = {k: v for k, v in os.environ.items() if not k.startswith("REFLOW_")}
                 revived = subprocess.Popen(command, stdout=subprocess.PIPE, text=True,
-                                           stderr=subprocess.DEVNULL)
+                                           stderr=subprocess.DEVNULL, env=environment)
                 self.assertTrue(revived.stdout.readline().startswith("ready count "))
                 stdout, stderr = process.communicate(timeout=120)
             finally:

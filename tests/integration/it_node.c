@@ -228,7 +228,7 @@ void it_node_init(struct it_node *node, const char *id)
                                .outbox_bytes_max = 64 << 20,
                                .flows_max = 65536,
                                .message_bytes_max = 16 << 20,
-                               .websocket_frame_bytes_max = 1 << 20,
+                               .websocket_frame_bytes_max = 16 << 20,
                                .batch_bytes_max = 64 << 10,
                                .reconnect_min_ms = 20,
                                .reconnect_max_ms = 500,

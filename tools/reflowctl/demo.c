@@ -228,6 +228,23 @@ static enum ctl_exit find_programs(struct demo *demo)
                : fail(candidates[1], "the example's configuration is not there");
 }
 
+/* The nodes run from their files alone: REFLOW_ variables, which would reach all three, are taken away. */
+static void clear_environment(void)
+{
+    for (char **variable = environ; *variable != NULL;) {
+        char name[256];
+        const char *equals = strchr(*variable, '=');
+        size_t size = equals == NULL ? 0 : (size_t)(equals - *variable);
+        if (strncmp(*variable, "REFLOW_", 7) == 0 && size > 0 && size < sizeof name) {
+            memcpy(name, *variable, size);
+            name[size] = '\0';
+            if (unsetenv(name) == 0)
+                continue; /* the next one has moved here */
+        }
+        variable++;
+    }
+}
+
 static void exec_node(const struct demo *demo, const struct node *node, int output,
                       const char *discovery)
 {
@@ -236,6 +253,7 @@ static void exec_node(const struct demo *demo, const struct node *node, int outp
     if (log < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
         dup2(log, STDERR_FILENO) < 0)
         _exit(127);
+    clear_environment();
     (void)signal(SIGINT, SIG_IGN); /* the terminal's ^C is for the demo, which ends us */
     if (demo->is_kept)
         (void)setsid();

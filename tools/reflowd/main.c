@@ -7,6 +7,7 @@
  * signals; all others have them blocked. */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <reflow/reflow.h>
 #include <signal.h>
@@ -414,6 +415,9 @@ static int serve(rf_config *config, const struct arguments *arguments)
 
 int main(int argc, char **argv)
 {
+    /* Blocks for huge messages go back to the system when they are freed, instead of raising the threshold
+     * and staying in the heap; smaller ones are worth keeping. */
+    (void)mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
     struct arguments arguments = {0};
     int status = parse_arguments(argc, argv, &arguments);
     if (status >= 0)

@@ -224,6 +224,11 @@ void rfi_actor_run(struct rfi_worker *worker, struct rfi_actor *actor)
     for (uint32_t n = 0; verdict == RFI_GO_ON && n < worker->batch_max; n++) {
         if (rfi_runtime_is_stopping(worker->runtime))
             break;
+        /* relaxed: a hint not to work through the run at hand; beside our own data, where looking is free */
+        if (__builtin_expect(atomic_load_explicit(&actor->gone, memory_order_relaxed) != 0, 0)) {
+            rfi_actor_retire(worker, actor, RFI_STATUS_STOPPED);
+            return;
+        }
         /* A failed create is tried again for each message; the message behind a failure is dropped. */
         if (__builtin_expect(!actor->is_created, 0) && n > 0 && rfi_mailbox_depth(&actor->box) > 0) {
             verdict = ensure_created(ctx);

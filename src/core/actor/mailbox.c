@@ -21,6 +21,7 @@ void rfi_mailbox_init(struct rfi_mailbox *box, const struct rfi_mailbox_ops *ops
     atomic_init(&box->waiters, NULL);
     atomic_init(&box->overflow, 0);
     atomic_init(&box->system_count, 0);
+    atomic_init(&box->large_bytes, 0);
     box->first = NULL;
     atomic_init(&box->held, 0);
 }
@@ -48,6 +49,7 @@ enum rfi_push rfi_mailbox_push_overflow(struct rfi_mailbox *box, struct rfi_mpsc
         is_counted = count < RFI_BOX_COUNT_MAX;
         if ((old & RFI_BOX_CLOSED) != 0) {
             atomic_fetch_sub_explicit(&box->overflow, 1, memory_order_relaxed); /* as above */
+            rfi_mailbox_weigh(box, -rfi_box_weight(node));
             return RFI_PUSH_REFUSED;
         }
         atomic_store_explicit(&node->next, rfi_box_node(old), memory_order_relaxed);
@@ -115,7 +117,8 @@ size_t rfi_mailbox_length(const struct rfi_mailbox *box)
 
 bool rfi_mailbox_has_room(const struct rfi_mailbox *box)
 {
-    return rfi_mailbox_is_closed(box) || rfi_mailbox_length(box) <= box->capacity / 2;
+    return rfi_mailbox_is_closed(box) || (rfi_mailbox_length(box) <= box->capacity / 2 &&
+                                          !rfi_mailbox_is_heavy(box, box->capacity / 2));
 }
 
 /* NOTE muting. The producer enters the list, then sets `waits`, then looks whether there is room. The consumer

@@ -20,7 +20,11 @@
  * but not yet linked, needs no stub, and takes a run of messages with one atomic operation.
  * A push after close is refused exactly: whatever was accepted before is seen by the consumer.
  *
- * The bound is soft: a push is never refused for fullness here. Who pushes looks at the depth. */
+ * The bound is soft: a push is never refused for fullness here. Who pushes looks at the depth.
+ *
+ * Messages of RFI_BOX_LARGE bytes and more are weighed as well as counted: the box is also full when they
+ * hold more than RFI_BOX_LARGE bytes for each message of its capacity. So a mailbox of 64 KiB chunks is
+ * bounded in memory too, and small messages pay nothing for it. */
 #ifndef RFI_MAILBOX_H
 #define RFI_MAILBOX_H
 
@@ -51,6 +55,7 @@ struct rfi_mailbox {
     _Atomic(struct rfi_actor *) waiters; /* muted producers, linked by run_next */
     _Atomic(uint32_t) overflow;          /* deliveries on the stack that `count` cannot show */
     _Atomic(uint32_t) system_count;      /* deliveries in here that are no messages */
+    _Atomic(int64_t) large_bytes;        /* of the large messages in here */
     /* owner: the consumer (others may read `held`) */
     struct rfi_mpsc_node *first; /* oldest of the private list */
     _Atomic(uint32_t) held;      /* length of the private list */
@@ -62,6 +67,7 @@ struct rfi_mailbox {
 #define RFI_BOX_FLAGS  (RFI_BOX_CLOSED | RFI_BOX_BUSY | RFI_BOX_WAITS)
 #define RFI_BOX_NODE   ((UINT64_C(1) << 45) - 1)
 enum { RFI_BOX_COUNT_SHIFT = 45, RFI_BOX_COUNT_MAX = 0xffff };
+enum { RFI_BOX_LARGE = 1024 }; /* bytes */
 
 enum rfi_push {
     RFI_PUSH_REFUSED, /* closed; the node is still the caller's */
@@ -77,6 +83,27 @@ static inline uint32_t rfi_box_count(uint64_t word)
 static inline struct rfi_mpsc_node *rfi_box_node(uint64_t word)
 {
     return (struct rfi_mpsc_node *)(uintptr_t)((word & RFI_BOX_NODE) << 3);
+}
+
+/* What a delivery counts for in large_bytes: mostly nothing. */
+static inline int64_t rfi_box_weight(const struct rfi_mpsc_node *node)
+{
+    const rf_message *msg = ((const struct rfi_delivery *)(const void *)node)->msg;
+    return msg != NULL && msg->size >= RFI_BOX_LARGE ? (int64_t)msg->size : 0;
+}
+
+static inline void rfi_mailbox_weigh(struct rfi_mailbox *box, int64_t weight)
+{
+    /* relaxed: a bound that may be told a moment late */
+    if (__builtin_expect(weight != 0, 0))
+        atomic_fetch_add_explicit(&box->large_bytes, weight, memory_order_relaxed);
+}
+
+/* Large messages hold more than `share` of what the capacity stands for. */
+static inline bool rfi_mailbox_is_heavy(const struct rfi_mailbox *box, uint32_t share)
+{
+    return atomic_load_explicit(&box->large_bytes, memory_order_relaxed) > /* as above */
+           (int64_t)share * RFI_BOX_LARGE;
 }
 
 /* busy: is the token out from the beginning (the creator then schedules the consumer)? */
@@ -102,10 +129,14 @@ static inline enum rfi_push rfi_mailbox_push(struct rfi_mailbox *box, struct rfi
     uint64_t old = atomic_load_explicit(&box->word, memory_order_relaxed);
     uint64_t top = (uint64_t)(uintptr_t)node >> 3;
     uint64_t next;
+    int64_t weight = rfi_box_weight(node);
+    rfi_mailbox_weigh(box, weight); /* before the consumer can see it */
     do {
         uint32_t count = rfi_box_count(old);
-        if (__builtin_expect((old & RFI_BOX_CLOSED) != 0, 0))
+        if (__builtin_expect((old & RFI_BOX_CLOSED) != 0, 0)) {
+            rfi_mailbox_weigh(box, -weight);
             return RFI_PUSH_REFUSED;
+        }
         if (__builtin_expect(count == RFI_BOX_COUNT_MAX, 0))
             return *out_count = count, rfi_mailbox_push_overflow(box, node);
         /* relaxed: published by the exchange below */
@@ -133,6 +164,7 @@ static inline struct rfi_delivery *rfi_mailbox_pop(struct rfi_mailbox *box)
     uint32_t held = atomic_load_explicit(&box->held, memory_order_relaxed);
     /* relaxed: a number for others to look at */
     atomic_store_explicit(&box->held, held - 1, memory_order_relaxed);
+    rfi_mailbox_weigh(box, -rfi_box_weight(node));
     return (struct rfi_delivery *)(void *)node; /* a node is its delivery */
 }
 
@@ -172,6 +204,8 @@ size_t rfi_mailbox_length(const struct rfi_mailbox *box);
  * is less than half of it. */
 static inline bool rfi_mailbox_is_over(const struct rfi_mailbox *box, uint32_t count)
 {
+    if (__builtin_expect(rfi_mailbox_is_heavy(box, box->capacity), 0))
+        return true;
     if (__builtin_expect(count <= box->capacity / 2, 1))
         return false;
     return rfi_mailbox_length(box) > box->capacity;

@@ -156,7 +156,7 @@ static void append_shown(struct rfi_buf *out, const struct rfi_count *entry)
 
 static rf_err print_top(const struct report *report)
 {
-    const struct rfi_count **top = calloc(report->top + 1, sizeof *top);
+    const struct rfi_count **top = calloc(report->top + 1, sizeof(struct rfi_count *));
     if (top == NULL)
         return RF_ENOMEM;
     size_t found = find_top(report, top);
@@ -191,12 +191,12 @@ static int compare_pointers(const void *a, const void *b)
 /* All entries in byte order of their keys; free() the result. NULL: out of memory. */
 static const struct rfi_count **sorted_entries(const struct rfi_count_table *table)
 {
-    const struct rfi_count **entries = calloc(table->count + 1, sizeof *entries);
+    const struct rfi_count **entries = calloc(table->count + 1, sizeof(struct rfi_count *));
     if (entries == NULL)
         return NULL;
     for (size_t i = 0; i < table->count; i++)
         entries[i] = rfi_count_table_at(table, i);
-    qsort(entries, table->count, sizeof *entries, compare_pointers);
+    qsort(entries, table->count, sizeof(struct rfi_count *), compare_pointers);
     return entries;
 }
 

@@ -141,7 +141,7 @@ static rf_err grow_entries(struct rfi_count_table *table)
 {
     if (table->block_count == table->block_capacity) {
         size_t capacity = table->block_capacity == 0 ? 16 : table->block_capacity * 2;
-        struct rfi_count **blocks = realloc(table->blocks, capacity * sizeof *blocks);
+        struct rfi_count **blocks = realloc(table->blocks, capacity * sizeof(struct rfi_count *));
         if (blocks == NULL)
             return RF_ENOMEM;
         table->blocks = blocks;

@@ -17,7 +17,8 @@ enum {
     WORD_BYTES_DEFAULT = 16 << 20,
     WORD_BYTES_MAX = 1 << 30,
     WORDS_PER_LOOK = 16, /* words between two questions whether a target is over its limit */
-    WORDS_PER_ACTIVATION = 4096
+    WORDS_PER_ACTIVATION = 4096,
+    PARTIAL_KEPT_BYTES = 1 << 20 /* of the buffer of a word that is cut */
 };
 
 struct splitter {
@@ -93,6 +94,8 @@ static rf_err end_word(rf_context *ctx, struct splitter *splitter, const uint8_t
     if (err == RF_OK && !splitter->is_word_dropped)
         err = emit_word(ctx, splitter, splitter->partial.data, splitter->partial.size);
     splitter->is_word_dropped = false;
+    if (splitter->partial.capacity > PARTIAL_KEPT_BYTES)
+        rfi_buf_fini(&splitter->partial); /* one huge word must not stay in memory */
     rfi_buf_clear(&splitter->partial);
     return err;
 }

@@ -215,10 +215,10 @@ rf_err rf_network_add_connection(rf_network *net, const char *from_actor, const 
     if (err == RF_EEXISTS)
         (void)rfi_diag_set(out_diag, err, "%s.%s is connected to %s.%s already", from_actor,
                            from_port, to_actor, to_port);
-    struct rfi_proxy *proxy = from == NULL ? NULL : rfi_proxy_of(from);
+    bool has_notices = net->noticed != NULL;
     pthread_mutex_unlock(&net->lock);
-    if (err == RF_OK && proxy != NULL)
-        rfi_proxy_pump(proxy);
+    if (has_notices)
+        rfi_network_pump(net);
     return err;
 }
 
@@ -232,12 +232,12 @@ rf_err rf_network_remove_connection(rf_network *net, const char *from_actor, con
     if (from != NULL && to != NULL &&
         resolve_ports(from, to, &from_port, &to_port, NULL) == RF_OK)
         edge = find_edge(from, to, from_port, to_port);
-    struct rfi_proxy *proxy = edge == NULL ? NULL : rfi_proxy_of(from);
     if (edge != NULL)
         rfi_edge_remove_locked(net, edge);
+    bool has_notices = net->noticed != NULL;
     pthread_mutex_unlock(&net->lock);
-    if (proxy != NULL)
-        rfi_proxy_pump(proxy);
+    if (has_notices)
+        rfi_network_pump(net);
     return edge == NULL ? RF_ENOENT : RF_OK;
 }
 

@@ -54,17 +54,18 @@ rf_err rf_graph_parse(const char *json, size_t size, const char *name, rf_graph 
 
 rf_err rf_graph_load(const char *path, rf_graph **out_graph, rf_diag *out_diag)
 {
-    unsigned subgraph_count = 0;
-    return rfi_graph_read_file(path, NULL, &subgraph_count, out_graph, out_diag);
+    return rfi_graph_read_file(path, NULL, out_graph, out_diag);
 }
 
 rf_err rfi_graph_read_file(const char *path, const struct rfi_graph_source *parent,
-                           unsigned *subgraph_count, rf_graph **out_graph, rf_diag *out_diag)
+                           rf_graph **out_graph, rf_diag *out_diag)
 {
+    unsigned own_count = 0;
     struct rfi_graph_source source = {.parent = parent,
                                       .is_file = true,
                                       .depth = parent != NULL ? parent->depth + 1 : 0,
-                                      .subgraph_count = subgraph_count};
+                                      .subgraph_count =
+                                          parent != NULL ? parent->subgraph_count : &own_count};
     struct stat status;
     if (stat(path, &status) == 0) {
         source.device = status.st_dev;

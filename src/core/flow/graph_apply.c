@@ -94,6 +94,20 @@ static rf_err apply_initials(const struct rfi_flat_graph *flat, rf_network *net,
     return RF_OK;
 }
 
+/* All steps. *added_count tells how many nodes stand, on failure too. */
+static rf_err apply_flat(const struct rfi_flat_graph *flat, rf_network *net, rf_message **messages,
+                         size_t *added_count, rf_diag *out_diag)
+{
+    rf_err err = make_messages(flat, messages, out_diag);
+    if (err == RF_OK)
+        err = apply_nodes(flat, net, added_count, out_diag);
+    if (err == RF_OK)
+        err = apply_connections(flat, net, out_diag);
+    if (err == RF_OK)
+        err = apply_initials(flat, net, messages, out_diag);
+    return err;
+}
+
 rf_err rf_graph_apply(const rf_graph *graph, rf_network *net, const char *prefix, rf_diag *out_diag)
 {
     struct rfi_flat_graph flat;
@@ -101,21 +115,16 @@ rf_err rf_graph_apply(const rf_graph *graph, rf_network *net, const char *prefix
     if (err != RF_OK)
         return err;
     size_t added_count = 0;
-    rf_message **messages = calloc(flat.initial_count + 1, sizeof *messages);
-    err =
-        messages != NULL ? RF_OK : rfi_diag_set(out_diag, RF_ENOMEM, "%s", rf_err_text(RF_ENOMEM));
-    if (err == RF_OK)
-        err = make_messages(&flat, messages, out_diag);
-    if (err == RF_OK)
-        err = apply_nodes(&flat, net, &added_count, out_diag);
-    if (err == RF_OK)
-        err = apply_connections(&flat, net, out_diag);
-    if (err == RF_OK)
-        err = apply_initials(&flat, net, messages, out_diag);
+    rf_message **messages = calloc(flat.initial_count + 1, sizeof(rf_message *));
+    if (messages == NULL) {
+        rfi_flat_graph_fini(&flat);
+        return rfi_diag_set(out_diag, RF_ENOMEM, "%s", rf_err_text(RF_ENOMEM));
+    }
+    err = apply_flat(&flat, net, messages, &added_count, out_diag);
     if (err != RF_OK)
         while (added_count > 0) /* a node that went by itself meanwhile is as good */
             (void)rf_network_remove_node(net, flat.nodes[--added_count].id);
-    for (size_t i = 0; messages != NULL && i < flat.initial_count; i++)
+    for (size_t i = 0; i < flat.initial_count; i++)
         rf_message_unref(messages[i]);
     free(messages);
     rfi_flat_graph_fini(&flat);

@@ -96,8 +96,7 @@ RF_NODISCARD rf_err rfi_graph_read(struct rfi_json_doc *doc, bool is_doc_owned,
                                    rf_diag *out_diag);
 /* Read a file within the load that `parent` stands for (NULL: the outermost graph). */
 RF_NODISCARD rf_err rfi_graph_read_file(const char *path, const struct rfi_graph_source *parent,
-                                        unsigned *subgraph_count, rf_graph **out_graph,
-                                        rf_diag *out_diag);
+                                        rf_graph **out_graph, rf_diag *out_diag);
 
 /* graph_sections.c: members that are checked and kept, but mean nothing to the local network. */
 RF_NODISCARD rf_err rfi_graph_check_sections(const rf_graph *graph, rf_diag *out_diag);

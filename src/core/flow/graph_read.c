@@ -53,7 +53,8 @@ rf_err rfi_graph_member(const rf_graph *graph, const struct rfi_json *object, co
         struct rfi_suggest suggest;
         char hint[160];
         rfi_suggest_init(&suggest, key);
-        for (const struct rfi_json *item = object->first; item != NULL; item = item->next)
+        const struct rfi_json *item = object != NULL ? object->first : NULL;
+        for (; item != NULL; item = item->next)
             rfi_suggest_offer(&suggest, item->key);
         rfi_suggest_text(&suggest, hint, sizeof hint);
         return rfi_json_error(graph->doc, object, false, RF_EFORMAT, out_diag,
@@ -157,7 +158,7 @@ static rf_err read_subgraph_file(const rf_graph *graph, const struct rfi_json *w
     if (asprintf(&path, "%s%s", source->folder, where->text) < 0)
         return out_of_memory(out_diag);
     rf_diag inner = {0};
-    rf_err err = rfi_graph_read_file(path, source, source->subgraph_count, out_graph, &inner);
+    rf_err err = rfi_graph_read_file(path, source, out_graph, &inner);
     free(path);
     if (err != RF_OK && inner.line != 0) {
         if (out_diag != NULL)
@@ -460,6 +461,24 @@ static rf_err read_connections(rf_graph *graph, rf_diag *out_diag)
     return err;
 }
 
+static rf_err read_port(rf_graph *graph, const struct rfi_json *json, bool is_target,
+                        struct rfi_map *seen, struct rfi_graph_ports *out, rf_diag *out_diag)
+{
+    if (json->key_size == 0 || strlen(json->key) != json->key_size)
+        return rfi_json_error(graph->doc, json, true, RF_EFORMAT, out_diag,
+                              "an exported port needs a name without NUL characters");
+    struct rfi_graph_port port = {.name = port_name(graph, json->key)};
+    if (port.name == NULL)
+        return out_of_memory(out_diag);
+    rf_err err = add_once(graph, seen, port.name, strlen(port.name), json,
+                          "this port is there already in another spelling", out_diag);
+    if (err == RF_OK)
+        err = read_edge(graph, json, is_target, &port.edge, out_diag);
+    if (err == RF_OK)
+        out->items[out->count++] = port;
+    return err;
+}
+
 static rf_err read_ports(rf_graph *graph, const char *key, bool is_target,
                          struct rfi_graph_ports *out, rf_diag *out_diag)
 {
@@ -472,22 +491,8 @@ static rf_err read_ports(rf_graph *graph, const char *key, bool is_target,
     struct rfi_map *seen = rfi_map_new();
     if (out->items == NULL || seen == NULL)
         err = out_of_memory(out_diag);
-    for (const struct rfi_json *item = map->first; err == RF_OK && item != NULL;
-         item = item->next) {
-        struct rfi_graph_port port = {.name = port_name(graph, item->key)};
-        if (port.name == NULL)
-            err = out_of_memory(out_diag);
-        else if (item->key_size == 0 || strlen(item->key) != item->key_size)
-            err = rfi_json_error(graph->doc, item, true, RF_EFORMAT, out_diag,
-                                 "an exported port needs a name without NUL characters");
-        if (err == RF_OK)
-            err = add_once(graph, seen, port.name, strlen(port.name), item,
-                           "this port is there already in another spelling", out_diag);
-        if (err == RF_OK)
-            err = read_edge(graph, item, is_target, &port.edge, out_diag);
-        if (err == RF_OK)
-            out->items[out->count++] = port;
-    }
+    for (const struct rfi_json *item = map->first; err == RF_OK && item != NULL; item = item->next)
+        err = read_port(graph, item, is_target, seen, out, out_diag);
     rfi_map_free(seen);
     return err;
 }

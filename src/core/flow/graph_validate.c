@@ -252,8 +252,8 @@ static void sort_by_source(const struct rfi_flat_graph *flat, size_t *first, siz
 
 /* Walk all paths depth first with a stack of our own; a connection back onto the path at hand closes
  * a cycle, and is remarked upon. */
-static void find_cycles(struct validation *v, size_t *first, const size_t *order, size_t *next,
-                        size_t *path)
+static void find_cycles(struct validation *v, const size_t *first, const size_t *order,
+                        size_t *next, size_t *path)
 {
     enum { UNSEEN, ON_PATH, DONE };
     const struct rfi_flat_graph *flat = v->flat;

@@ -467,7 +467,10 @@ rf_err rf_network_remove_node(rf_network *net, const char *id)
         rfi_node_cut_locked(net, node); /* also wakes it if it is muted */
     }
     bool is_running = net->life == RFI_LIFE_RUNNING;
+    bool has_notices = net->noticed != NULL;
     pthread_mutex_unlock(&net->lock);
+    if (has_notices)
+        rfi_network_pump(net);
     if (node == NULL)
         return RF_ENOACTOR;
     if (node->actor == NULL) {

@@ -70,6 +70,8 @@ struct rfi_proxy {
     /* under the lock */
     struct rfi_notice *notices, **notices_end;
     bool is_pumping; /* one thread at a time calls the bridge for this proxy */
+    bool is_noticed; /* in the network's list of proxies with notices */
+    struct rfi_proxy *next_noticed;
     struct rfi_proxy *next_removed;
     /* set by open, before is_ready */
     void *handle;
@@ -95,6 +97,7 @@ struct rf_network {
     uint64_t edge_count;
     uint32_t walk_mark, loop_id;
     struct rfi_node *dirty; /* nodes whose wires are to be made anew, by walk_next */
+    struct rfi_proxy *noticed;         /* have something to tell the bridge */
     struct rfi_proxy *removed_proxies; /* freed with the network: the bridge may be slow to let go */
     /* set under the lock before any remote node; producers read them to wake the bridge */
     _Atomic(const struct rfi_bridge_ops *) bridge_ops;
@@ -190,10 +193,10 @@ RF_NODISCARD rf_err rfi_proxy_add(rf_network *net, const char *id, const char *c
                                   rf_diag *out_diag);
 /* Make the proxy's table anew and publish it. RF_ENOMEM. */
 RF_NODISCARD rf_err rfi_proxy_publish_locked(struct rfi_proxy *proxy);
-/* Queue a notice; rfi_proxy_pump sends what is queued, without the lock. */
+/* Queue a notice; rfi_network_pump sends what is queued, without the lock. */
 void rfi_proxy_notify_locked(struct rfi_proxy *proxy, struct rfi_notice *notice);
 struct rfi_notice *rfi_notice_new(const char *port);
-void rfi_proxy_pump(struct rfi_proxy *proxy);
+void rfi_network_pump(rf_network *net);
 void rfi_proxy_wake(struct rfi_proxy *proxy);
 /* The node is out of the directory already. */
 void rfi_proxy_close(struct rfi_proxy *proxy);

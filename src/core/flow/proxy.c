@@ -17,6 +17,7 @@
 #include <string.h>
 
 static void free_table(struct rfi_proxy_table *table);
+static void pump(struct rfi_proxy *proxy);
 
 void rfi_network_set_bridge(rf_network *net, const struct rfi_bridge_ops *ops, void *bridge)
 {
@@ -106,7 +107,7 @@ rf_err rfi_proxy_add(rf_network *net, const char *id, const char *component, rf_
     pthread_mutex_lock(&net->lock);
     proxy->is_pumping = false;
     pthread_mutex_unlock(&net->lock);
-    rfi_proxy_pump(proxy);
+    pump(proxy);
     return RF_OK;
 }
 
@@ -143,7 +144,7 @@ void rfi_proxy_close(struct rfi_proxy *proxy)
         net->removed_proxies = proxy;
     }
     pthread_mutex_unlock(&net->lock);
-    rfi_proxy_pump(proxy);
+    rfi_network_pump(net);
 }
 
 void rfi_proxy_free(struct rfi_proxy *proxy)
@@ -180,11 +181,33 @@ struct rfi_notice *rfi_notice_new(const char *port)
 
 void rfi_proxy_notify_locked(struct rfi_proxy *proxy, struct rfi_notice *notice)
 {
+    rf_network *net = proxy->net;
     *proxy->notices_end = notice;
     proxy->notices_end = &notice->next;
+    if (!proxy->is_noticed) {
+        proxy->is_noticed = true;
+        proxy->next_noticed = net->noticed;
+        net->noticed = proxy;
+    }
 }
 
-void rfi_proxy_pump(struct rfi_proxy *proxy)
+void rfi_network_pump(rf_network *net)
+{
+    for (;;) {
+        pthread_mutex_lock(&net->lock);
+        struct rfi_proxy *proxy = net->noticed;
+        if (proxy != NULL) {
+            net->noticed = proxy->next_noticed;
+            proxy->is_noticed = false;
+        }
+        pthread_mutex_unlock(&net->lock);
+        if (proxy == NULL)
+            return;
+        pump(proxy);
+    }
+}
+
+static void pump(struct rfi_proxy *proxy)
 {
     rf_network *net = proxy->net;
     pthread_mutex_lock(&net->lock);

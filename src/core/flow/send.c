@@ -40,7 +40,8 @@ rf_err rfi_box_push(struct rfi_mailbox *box, uint32_t port, rf_message *msg,
                     struct rfi_receipt *receipt, rf_reply *reply, bool is_bounded)
 {
     uint32_t count;
-    if (is_bounded && rfi_mailbox_length(box) >= box->capacity)
+    if (is_bounded && (rfi_mailbox_length(box) >= box->capacity ||
+                       rfi_mailbox_is_heavy(box, box->capacity)))
         return rfi_mailbox_is_closed(box) ? RF_ECLOSED : RF_EFULL;
     struct rfi_delivery *delivery = rfi_delivery_take(msg);
     if (delivery == NULL)

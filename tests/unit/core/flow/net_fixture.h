@@ -114,12 +114,13 @@ static inline bool gate_wait(size_t count)
 #define WAIT_UNTIL(condition)                                                                      \
     do {                                                                                           \
         struct timespec wait_until = probe_deadline();                                             \
-        struct timespec wait_now;                                                                  \
-        do {                                                                                       \
+        struct timespec wait_now = {0};                                                            \
+        bool wait_is_over = false;                                                                 \
+        while (!(wait_is_over = (condition)) && wait_now.tv_sec <= wait_until.tv_sec) {            \
             (void)sched_yield();                                                                   \
             clock_gettime(CLOCK_REALTIME, &wait_now);                                              \
-        } while (!(condition) && wait_now.tv_sec <= wait_until.tv_sec);                            \
-        cr_assert(condition);                                                                      \
+        }                                                                                          \
+        cr_assert(wait_is_over);                                                                   \
     } while (0)
 
 #define OK(call) cr_assert_eq((call), RF_OK)
