@@ -25,7 +25,7 @@ core/base
 core/message core/base
 core/actor core/base core/message core/components/builtin.h core/flow
 core/flow core/base core/message core/actor core/components/builtin.h
-core/components core/base core/message core/flow/graph_file.h
+core/components core/base core/message
 net config.h core/base core/message core/flow/router.h
 discovery core/base core/message net/handshake.h
 http core/base core/message discovery/registry.h

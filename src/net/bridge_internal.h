@@ -31,7 +31,7 @@
 #include "net/transport.h"
 
 #define RFI_NS_PER_MS UINT64_C(1000000)
-#define RFI_NS_PER_S UINT64_C(1000000000)
+#define RFI_NS_PER_S  UINT64_C(1000000000)
 
 enum {
     RFI_UNSENT_HIGH_BYTES = 1024 * 1024, /* no more is given to a connection above this */
@@ -66,18 +66,18 @@ struct rfi_bridge {
     /* any thread */
     struct rfi_dead_letters dead_letters;
     _Atomic(uint32_t) connections_max;
-    _Atomic(uint32_t) live_count;      /* sessions that are up */
+    _Atomic(uint32_t) live_count; /* sessions that are up */
     _Atomic(uint64_t) refused_count, auth_failed_count;
     _Atomic(bool) is_closing, is_stopped;
     pthread_mutex_t peers_mutex;
-    struct rfi_map *peers;             /* network_id -> struct rfi_peer; peers_mutex */
-    size_t peers_max, direct_count;    /* peers_mutex */
+    struct rfi_map *peers;          /* network_id -> struct rfi_peer; peers_mutex */
+    size_t peers_max, direct_count; /* peers_mutex */
     pthread_mutex_t dial_mutex;
-    pthread_cond_t dial_cond;          /* control waits for work, connect for an outcome */
-    struct rfi_dialer dialer;          /* dial_mutex */
-    bool is_dialling_over;             /* dial_mutex */
+    pthread_cond_t dial_cond; /* control waits for work, connect for an outcome */
+    struct rfi_dialer dialer; /* dial_mutex */
+    bool is_dialling_over;    /* dial_mutex */
     pthread_mutex_t secret_mutex;
-    char token[RFI_TOKEN_SIZE];        /* secret_mutex */
+    char token[RFI_TOKEN_SIZE]; /* secret_mutex */
     /* owner: who starts and stops */
     pthread_t control_thread;
     bool has_control_thread, is_started;
@@ -106,19 +106,21 @@ struct rfi_peer {
     struct rfi_peer *prev, *next, *next_dirty;
     struct rfi_link *link;
     struct rfi_session *session, *claim; /* the live one; one that waits for a probe of it */
+    char probe_id[37];                   /* of the question that probes the live one */
+    bool is_probe_answered;
     uint8_t incarnation[RFI_INCARNATION_SIZE];
     bool has_incarnation;
     char instance_id[RFI_NAME_SIZE];
-    struct rfi_feed *feeds;      /* all attached */
+    struct rfi_feed *feeds;              /* all attached */
     struct rfi_feed *ready, **ready_end; /* those with messages that may have room */
-    struct rfi_map *replies;     /* id bytes -> struct rfi_reply_wait */
+    struct rfi_map *replies;             /* id bytes -> struct rfi_reply_wait */
     uint64_t next_request_id;
     struct rfi_discovery_wait *discoveries;
     uint64_t next_ns, tap_retry_ns;
     uint64_t down_ns, up_wall_ns, up_count;
-    uint32_t pending_count;      /* intakes and inquiries that still point here */
+    uint32_t pending_count; /* intakes and inquiries that still point here */
     bool has_pending_taps, has_flows;
-    struct rfi_dedup dedup;      /* Rust wire */
+    struct rfi_dedup dedup; /* Rust wire */
     bool uses_stream_name;
     bool is_tap_refusal_logged;
     uint64_t duplicates, lost, rejected;
@@ -132,7 +134,8 @@ void rfi_peers_fini(struct rfi_bridge *bridge);
 /* Find or make the peer and hold it. RF_ELIMIT, RF_ENOMEM. Any thread. */
 RF_NODISCARD rf_err rfi_peer_acquire(struct rfi_bridge *bridge, const char *network_id,
                                      struct rfi_peer **out);
-struct rfi_peer *rfi_peer_find(struct rfi_bridge *bridge, const char *network_id); /* held; or NULL */
+struct rfi_peer *rfi_peer_find(struct rfi_bridge *bridge,
+                               const char *network_id); /* held; or NULL */
 /* Give a hold back. Its shard. */
 void rfi_peer_release(struct rfi_peer *peer);
 /* At the end of a turn: free the peers that nobody holds and that have nothing to remember. */
@@ -145,11 +148,11 @@ void rfi_peer_due_at(struct rfi_peer *peer, uint64_t at_ns);
 
 /* ---- sessions ---- */
 
-enum rfi_session_io { /* on the I/O thread */
-    RFI_IO_REQUEST,   /* accepted: the dialler's handshake is next */
-    RFI_IO_RESPONSE,  /* dialled: the acceptor's answer is next */
-    RFI_IO_PASS,      /* runs go to the shard */
-    RFI_IO_DEAD       /* refused: nothing is read any more */
+enum rfi_session_io {                  /* on the I/O thread */
+                      RFI_IO_REQUEST,  /* accepted: the dialler's handshake is next */
+                      RFI_IO_RESPONSE, /* dialled: the acceptor's answer is next */
+                      RFI_IO_PASS,     /* runs go to the shard */
+                      RFI_IO_DEAD      /* refused: nothing is read any more */
 };
 
 enum rfi_session_phase { RFI_SESSION_NEW, RFI_SESSION_PROBING, RFI_SESSION_UP, RFI_SESSION_ENDED };
@@ -179,6 +182,7 @@ struct rfi_session {
     struct rfi_run *kept, *kept_last; /* runs that came while PROBING, linked by their tags */
     uint64_t probe_until_ns, probed_ns, last_input_ns;
     uint64_t up_ns;
+    uint64_t up_wall_ns; /* for people */
     /* Rust wire */
     uint64_t beat_sent_ns, beat_received_ns, beat_cadence_ns;
     uint64_t beat_count;
@@ -246,7 +250,7 @@ struct rfi_intake {
     struct rfi_shard *shard; /* one reference */
     /* any thread */
     _Alignas(64) _Atomic(uint64_t) credit; /* consumed and not yet seen: messages << 40 | bytes */
-    _Atomic(int64_t) remaining; /* once the shard is dead: messages that are still out */
+    _Atomic(int64_t) remaining;            /* once the shard is dead: messages that are still out */
     /* owner: the shard */
     _Alignas(64) enum rfi_intake_kind kind;
     struct rfi_intake *prev, *next;
@@ -259,7 +263,7 @@ struct rfi_intake {
     struct rfi_fan { /* EMIT: connectors that took a message, oldest first */
         uint32_t takers;
         uint32_t bytes;
-    } *fans;
+    } * fans;
     size_t fan_head, fan_count, fan_capacity;
     uint64_t fan_credit; /* receipts not yet matched to a fan */
     char source[2 * RFI_NAME_SIZE], actor[RFI_NAME_SIZE], port[RFI_NAME_SIZE];
@@ -312,7 +316,7 @@ struct rfi_feed {
     bool is_attached, is_ready, is_closed;
     bool has_held;
     struct rfi_outlet_item held; /* popped; waits for room */
-    struct rfi_map *flows;           /* (source, port) -> struct rfi_feed_flow; NULL until the first */
+    struct rfi_map *flows;       /* (source, port) -> struct rfi_feed_flow; NULL until the first */
     struct rfi_feed_flow *last_flow; /* of the message before */
     struct rfi_feed_port *wanted;
     uint64_t sent;

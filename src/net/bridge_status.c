@@ -77,9 +77,8 @@ static void write_counters(const struct rfi_peer *peer, struct rfi_json_writer *
 
 static void write_outlets(const struct rfi_peer *peer, struct rfi_json_writer *w)
 {
-    static const char *const kinds[] = {[RFI_FEED_PROXY] = "proxy",
-                                        [RFI_FEED_DIRECT] = "direct",
-                                        [RFI_FEED_TAP] = "subscription"};
+    static const char *const kinds[] = {
+        [RFI_FEED_PROXY] = "proxy", [RFI_FEED_DIRECT] = "direct", [RFI_FEED_TAP] = "subscription"};
     rfi_jsonw_key(w, "outlets");
     rfi_jsonw_begin_array(w);
     for (const struct rfi_feed *feed = peer->feeds; feed != NULL; feed = feed->next) {
@@ -108,7 +107,7 @@ static void write_session(const struct rfi_peer *peer, struct rfi_json_writer *w
         return;
     }
     char since[RFI_TIMESTAMP_SIZE];
-    rfi_timestamp_format(rfi_clock_wall_ns() - (rfi_clock_ns() - session->up_ns), since);
+    rfi_timestamp_format(session->up_wall_ns, since);
     rfi_jsonw_kv_string(w, "wire", wire_of(session));
     rfi_jsonw_kv_string(w, "delivery", session->is_native ? "reliable" : "v1-best-effort");
     rfi_jsonw_kv_string(w, "direction", session->is_dialled ? "dialled" : "accepted");

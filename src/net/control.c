@@ -208,9 +208,9 @@ void rfi_control_failed(struct rfi_bridge *bridge, uint64_t dial_id, rf_err err,
                       rfi_random_u32());
     (void)pthread_cond_broadcast(&bridge->dial_cond);
     (void)pthread_mutex_unlock(&bridge->dial_mutex);
-    if (where[0] != '\0')
-        rf_log(RF_LOG_WARN, "NET-DIAL-FAILED", "endpoint=%s error=%s reason=\"%s\"", where,
-               rf_err_name(err), error);
+    if (where[0] != '\0') /* that discovery does not know a network yet is no trouble by itself */
+        rf_log(err == RF_ENONETWORK ? RF_LOG_DEBUG : RF_LOG_WARN, "NET-DIAL-FAILED",
+               "endpoint=%s error=%s reason=\"%s\"", where, rf_err_name(err), error);
 }
 
 void rfi_control_again(struct rfi_bridge *bridge, uint64_t dial_id, const char *network_id)
@@ -288,7 +288,8 @@ rf_err rfi_bridge_connect(struct rfi_bridge *bridge, const char *endpoint, uint6
         if (dial != NULL && dial->state == RFI_DIAL_ENDED)
             rfi_dialer_remove(&bridge->dialer, id);
     } else {
-        (void)rfi_diag_set(out_diag, err, "endpoint %s cannot be added: %s", text, rf_err_text(err));
+        (void)rfi_diag_set(out_diag, err, "endpoint %s cannot be added: %s", text,
+                           rf_err_text(err));
     }
     (void)pthread_mutex_unlock(&bridge->dial_mutex);
     return err;

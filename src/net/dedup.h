@@ -8,9 +8,9 @@
 enum { RFI_DEDUP_WINDOW = 65536 };
 
 struct rfi_dedup {
-    uint64_t *ring;   /* hashes in the order of arrival */
-    uint64_t *slots;  /* open addressing, 0: free */
-    size_t capacity;  /* of the ring, a power of two; the slots are twice as many */
+    uint64_t *ring;  /* hashes in the order of arrival */
+    uint64_t *slots; /* open addressing, 0: free */
+    size_t capacity; /* of the ring, a power of two; the slots are twice as many */
     size_t count, head;
     uint64_t key;
 };

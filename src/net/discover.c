@@ -57,8 +57,7 @@ void rfi_discovery_answer(struct rfi_session *session, const char *request_id)
 void rfi_discovery_json(struct rfi_peer *peer, const char *text, size_t size)
 {
     struct rfi_rust_frame frame = {.type = RFI_RUST_IGNORED};
-    if (peer->session == NULL ||
-        rfi_rust_read(text, size, &peer->shard->scratch, &frame) != RF_OK)
+    if (peer->session == NULL || rfi_rust_read(text, size, &peer->shard->scratch, &frame) != RF_OK)
         return;
     if (frame.type == RFI_RUST_ACTORS_REQUEST)
         rfi_discovery_answer(peer->session, frame.request_id.text);
@@ -82,6 +81,8 @@ static void finish(struct rfi_discovery_wait *wait, rf_err err)
 
 void rfi_discovery_response(struct rfi_peer *peer, const struct rfi_rust_frame *frame)
 {
+    if (strcmp(peer->probe_id, frame->request_id.text) == 0)
+        peer->is_probe_answered = true;
     struct rfi_discovery_wait **at = &peer->discoveries;
     while (*at != NULL && strcmp((*at)->request_id, frame->request_id.text) != 0)
         at = &(*at)->next;

@@ -38,8 +38,8 @@ static void consume_orphan(struct rfi_intake *intake)
     uint64_t taken = atomic_exchange_explicit(&intake->credit, 0, memory_order_acq_rel);
     int64_t messages = (int64_t)(taken >> CREDIT_SHIFT);
     /* [IN2] acq_rel: what every other thread did to the intake is before the free. */
-    if (messages > 0 && atomic_fetch_sub_explicit(&intake->remaining, messages,
-                                                  memory_order_acq_rel) == messages)
+    if (messages > 0 &&
+        atomic_fetch_sub_explicit(&intake->remaining, messages, memory_order_acq_rel) == messages)
         intake_free(intake);
 }
 

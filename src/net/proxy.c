@@ -227,9 +227,9 @@ static struct rfi_feed_flow *open_flow(struct rfi_feed *feed, const char *source
     flow->source = source;
     flow->port = port;
     bool is_emit = feed->kind == RFI_FEED_TAP;
-    flow->outflow = rfi_link_open_flow(peer->link, is_emit ? RFI_FLOW_EMIT : RFI_FLOW_SEND,
-                                       source != NULL && !is_emit ? source : "", feed->actor,
-                                       port_name, flow);
+    flow->outflow =
+        rfi_link_open_flow(peer->link, is_emit ? RFI_FLOW_EMIT : RFI_FLOW_SEND,
+                           source != NULL && !is_emit ? source : "", feed->actor, port_name, flow);
     if (flow->outflow == NULL) {
         free(flow);
         return NULL;
@@ -371,7 +371,8 @@ void rfi_feeds_shut(struct rfi_peer *peer)
         if (feed->kind == RFI_FEED_TAP)
             feed_end(feed, RFI_DEAD_CANCELLED);
         else
-            feed_close(feed, RFI_DEAD_CANCELLED); /* its memory waits for core, or for the table's end */
+            feed_close(feed,
+                       RFI_DEAD_CANCELLED); /* its memory waits for core, or for the table's end */
     }
 }
 
@@ -416,7 +417,8 @@ void rfi_feed_tap(struct rfi_peer *peer, const char *actor, const char *port)
     if (feed == NULL) {
         if (held != NULL)
             rfi_peer_release(held);
-        rf_log(RF_LOG_WARN, "NET-TAP-REFUSED", "network=%s actor=%s port=%s", peer->id, actor, port);
+        rf_log(RF_LOG_WARN, "NET-TAP-REFUSED", "network=%s actor=%s port=%s", peer->id, actor,
+               port);
         return;
     }
     attach(feed);
@@ -532,8 +534,7 @@ rf_err rfi_feed_direct_push(struct rfi_bridge *bridge, const char *actor, const 
                             const char *port, rf_message *msg, rf_reply *reply)
 {
     if (!rfi_name_is_valid(network, strlen(network)) || !rfi_name_is_valid(actor, strlen(actor)) ||
-        !rfi_name_is_valid(port, strlen(port)) ||
-        strcmp(network, bridge->config->network_id) == 0)
+        !rfi_name_is_valid(port, strlen(port)) || strcmp(network, bridge->config->network_id) == 0)
         return RF_EINVAL;
     struct rfi_feed *feed = NULL;
     rf_err err = find_direct(bridge, actor, network, &feed);
@@ -590,7 +591,8 @@ static rf_err on_open(void *user, struct rfi_proxy *proxy, struct rfi_outlet *ou
 static bool is_wanted_by_another(const struct rfi_feed *feed, const char *port)
 {
     for (const struct rfi_feed *other = feed->peer->feeds; other != NULL; other = other->next) {
-        if (other == feed || other->kind != RFI_FEED_PROXY || strcmp(other->actor, feed->actor) != 0)
+        if (other == feed || other->kind != RFI_FEED_PROXY ||
+            strcmp(other->actor, feed->actor) != 0)
             continue;
         for (const struct rfi_feed_port *at = other->wanted; at != NULL; at = at->next)
             if (strcmp(at->name, port) == 0)

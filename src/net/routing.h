@@ -30,7 +30,7 @@ struct rfi_shard {
     _Alignas(64) struct rfi_peer *peers; /* that the thread has met */
     struct rfi_peer *dirty;              /* to be pumped in this turn */
     struct rfi_intake *intakes;
-    bool has_unneeded;                   /* a peer lost its last hold in this turn */
+    bool has_unneeded; /* a peer lost its last hold in this turn */
     struct rfi_buf scratch, frame;
     uint64_t now_ns, next_ns;
     /* any thread */
@@ -44,7 +44,8 @@ struct rfi_shard {
     bool is_running;
 };
 
-RF_NODISCARD rf_err rfi_shard_new(struct rfi_bridge *bridge, uint32_t index, struct rfi_shard **out);
+RF_NODISCARD rf_err rfi_shard_new(struct rfi_bridge *bridge, uint32_t index,
+                                  struct rfi_shard **out);
 struct rfi_shard *rfi_shard_ref(struct rfi_shard *shard);
 /* The last one frees; the shard is dead then. */
 void rfi_shard_unref(struct rfi_shard *shard);

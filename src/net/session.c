@@ -12,12 +12,14 @@
  * would lose or repeat messages. Such a connection is closed and dialled again at once, now with the right number. */
 #include "net/bridge_internal.h"
 
+#include "core/base/clock.h"
+
 #include <reflow/log.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SILENT_INTERVALS = 3, BLOCKED_LOOK_MS = 5, TAP_RETRY_MS = 1000 };
+enum { SILENT_INTERVALS = 3, BLOCKED_LOOK_MS = 5, TAP_RETRY_MS = 1000, UNDERWAY_MS = 100 };
 
 static void admit(struct rfi_session *session);
 
@@ -78,13 +80,13 @@ static void probe(struct rfi_peer *peer, struct rfi_session *claim)
     claim->probed_ns = peer->shard->now_ns;
     claim->probe_until_ns = claim->probed_ns + RFI_PROBE_MS * RFI_NS_PER_MS;
     peer->claim = claim;
+    peer->is_probe_answered = false;
     rfi_conn_ping(old->conn);
     if (old->is_native) { /* native TCP has no ping: any question will do */
         struct rfi_buf text;
-        char id[37];
-        rfi_uuid4(id);
+        rfi_uuid4(peer->probe_id);
         rfi_buf_init(&text);
-        rfi_rust_write_actors_request(id, peer->bridge->config->network_id, &text);
+        rfi_rust_write_actors_request(peer->probe_id, peer->bridge->config->network_id, &text);
         if (!text.is_failed)
             rfi_link_send_json(peer->link, text.data, text.size);
         rfi_buf_fini(&text);
@@ -135,12 +137,20 @@ void rfi_session_handle_claim(struct rfi_shard *shard, struct rfi_item *item)
     }
 }
 
+/* Anything else than the answer itself may have been on its way when the peer died, at the very beginning. */
+static bool is_alive(const struct rfi_peer *peer)
+{
+    return peer->session != NULL &&
+           (peer->is_probe_answered ||
+            peer->session->last_input_ns > peer->claim->probed_ns + UNDERWAY_MS * RFI_NS_PER_MS);
+}
+
 static void settle_claim(struct rfi_peer *peer)
 {
     struct rfi_session *claim = peer->claim;
     if (claim == NULL)
         return;
-    if (peer->session != NULL && peer->session->last_input_ns > claim->probed_ns) {
+    if (is_alive(peer)) {
         peer->claim = NULL;
         bool is_same = is_same_process(peer, claim);
         turn_away(claim, is_same ? RF_EAGAIN : RF_EDUPLICATE,
@@ -197,8 +207,8 @@ static rf_err start_native(struct rfi_session *session)
 {
     struct rfi_peer *peer = session->peer;
     const struct rfi_native_hello *hello = &session->hello.native;
-    bool is_restarted = peer->has_incarnation && memcmp(peer->incarnation, hello->incarnation,
-                                                        RFI_INCARNATION_SIZE) != 0;
+    bool is_restarted = peer->has_incarnation &&
+                        memcmp(peer->incarnation, hello->incarnation, RFI_INCARNATION_SIZE) != 0;
     if (is_restarted) {
         rf_log(RF_LOG_WARN, "NET-PEER-RESTARTED", "network=%s", peer->id);
         rfi_feeds_drop_taps(peer, RFI_DEAD_PEER_RESTARTED);
@@ -228,6 +238,7 @@ static bool announce_up(struct rfi_session *session)
     (void)snprintf(peer->instance_id, sizeof peer->instance_id, "%s", session->hello.instance_id);
     peer->up_count++;
     session->up_ns = session->last_input_ns = peer->shard->now_ns;
+    session->up_wall_ns = rfi_clock_wall_ns();
     (void)atomic_fetch_add_explicit(&bridge->live_count, 1, memory_order_relaxed);
     /* [PE1] release: who sees the link up sees what made it so; pairs with rfi_bridge_is_connected. */
     atomic_store_explicit(&peer->is_up, true, memory_order_release);
@@ -393,6 +404,8 @@ void rfi_session_handle_pong(struct rfi_shard *shard, struct rfi_item *item)
     /* [SE2] release: as above. */
     atomic_store_explicit(&session->is_pong_posted, false, memory_order_release);
     session->last_input_ns = shard->now_ns;
+    if (session->peer->session == session)
+        session->peer->is_probe_answered = true;
     settle_claim(session->peer);
 }
 
@@ -451,8 +464,8 @@ void rfi_peer_tick(struct rfi_peer *peer)
     struct rfi_session *session = peer->session;
     peer->next_ns = UINT64_MAX;
     if (session != NULL) {
-        rf_err err = session->is_native ? rfi_link_tick(peer->link, now_ns)
-                                        : rfi_rust_tick(session, now_ns);
+        rf_err err =
+            session->is_native ? rfi_link_tick(peer->link, now_ns) : rfi_rust_tick(session, now_ns);
         if (err != RF_OK)
             rfi_session_end(session, 0, err,
                             err == RF_ETIMEOUT ? "no heartbeat for three intervals"

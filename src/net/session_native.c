@@ -136,9 +136,8 @@ static rf_err on_flow(void *owner, uint32_t inflow, enum rfi_flow_kind kind,
                       void **out_user)
 {
     struct rfi_intake *intake = NULL;
-    rf_err err =
-        rfi_intake_new(owner, kind == RFI_FLOW_EMIT ? RFI_INTAKE_EMIT : RFI_INTAKE_SEND, inflow,
-                       source_actor, actor, port, &intake);
+    rf_err err = rfi_intake_new(owner, kind == RFI_FLOW_EMIT ? RFI_INTAKE_EMIT : RFI_INTAKE_SEND,
+                                inflow, source_actor, actor, port, &intake);
     if (err == RF_OK)
         *out_user = intake;
     return err; /* a missing actor refuses messages, not the flow: it may come yet */

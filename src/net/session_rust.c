@@ -88,8 +88,8 @@ static uint64_t own_interval_ns(const struct rfi_session *session)
 static uint64_t silence_limit_ns(const struct rfi_session *session)
 {
     uint64_t interval_ns = (uint64_t)session->bridge->config->heartbeat_interval_ms * RFI_NS_PER_MS;
-    uint64_t theirs_ns = session->beat_cadence_ns > 0 ? session->beat_cadence_ns
-                                                      : FIRST_CADENCE_MS * RFI_NS_PER_MS;
+    uint64_t theirs_ns =
+        session->beat_cadence_ns > 0 ? session->beat_cadence_ns : FIRST_CADENCE_MS * RFI_NS_PER_MS;
     if (theirs_ns > interval_ns)
         interval_ns = theirs_ns;
     return SILENT_INTERVALS * interval_ns;
@@ -137,8 +137,8 @@ uint64_t rfi_rust_next_ns(const struct rfi_session *session)
 static void measure(struct rfi_session *session)
 {
     const struct rfi_intake *gauge = session->gauge;
-    bool is_over = gauge->out_messages > RFI_RUST_PAUSE_MESSAGES ||
-                   gauge->out_bytes > RFI_RUST_PAUSE_BYTES;
+    bool is_over =
+        gauge->out_messages > RFI_RUST_PAUSE_MESSAGES || gauge->out_bytes > RFI_RUST_PAUSE_BYTES;
     bool is_under = gauge->out_messages <= RFI_RUST_PAUSE_MESSAGES / 2 &&
                     gauge->out_bytes <= RFI_RUST_PAUSE_BYTES / 2;
     if (!session->is_paused && is_over) {
@@ -279,9 +279,8 @@ static rf_err write_out(struct rfi_session *session, struct rfi_feed *feed,
     };
     struct rfi_buf text;
     rfi_buf_init(&text);
-    rf_err err = rfi_rust_write_message(&header, item->msg,
-                                        session->peer->uses_stream_name ? "Stream" : "Bytes", false,
-                                        &text);
+    rf_err err = rfi_rust_write_message(
+        &header, item->msg, session->peer->uses_stream_name ? "Stream" : "Bytes", false, &text);
     if (err == RF_EINVAL)
         err = RF_EUNSUPPORTED;
     if (err == RF_OK && text.is_failed)

@@ -107,13 +107,14 @@ class Reflowd(NodeTest):
 
     def test_second_sigterm_ends_at_once(self):
         with folder() as directory:
-            # A timer that fires all the time keeps the drain waiting.
-            graph = {"processes": {"t": {"component": "tpl_interval_trigger", "metadata": {"interval": 1}},
-                                   "d": {"component": "tpl_delay", "metadata": {"delayMs": 0}}},
-                     "connections": [{"src": {"process": "t", "port": "trigger"},
-                                      "tgt": {"process": "d", "port": "input"}},
-                                     {"src": {"process": "d", "port": "output"},
-                                      "tgt": {"process": "d", "port": "input"}}]}
+            # A message that goes round for ever keeps the drain waiting.
+            graph = {"processes": {"a": {"component": "tpl_passthrough"},
+                                   "b": {"component": "tpl_passthrough"}},
+                     "connections": [{"src": {"process": "a", "port": "output"},
+                                      "tgt": {"process": "b", "port": "input"}},
+                                     {"src": {"process": "b", "port": "output"},
+                                      "tgt": {"process": "a", "port": "input"}},
+                                     {"data": 1, "tgt": {"process": "a", "port": "input"}}]}
             (directory / "g.json").write_text(json.dumps(graph))
             node = self.node({"drain_timeout_ms": 600000, "graphs": [str(directory / "g.json")]})
             wait_until(lambda: node.status()["network"]["received"] > 100, "the loop runs")

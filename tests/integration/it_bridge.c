@@ -174,9 +174,9 @@ Test(it_bridge, requests_are_answered_over_the_link, .timeout = 60)
                                          IT_DEADLINE_MS, &answer),
                  RF_ENOREPLY);
     it_log_shut(&pair.b.log, true); /* a sink that does not come to an end in time */
-    cr_assert_eq(rf_network_request_wait(pair.a.net, "sink@beta", "in", rf_message_integer(1), 100,
-                                         &answer),
-                 RF_ETIMEOUT);
+    cr_assert_eq(
+        rf_network_request_wait(pair.a.net, "sink@beta", "in", rf_message_integer(1), 100, &answer),
+        RF_ETIMEOUT);
     it_log_shut(&pair.b.log, false);
     stop_pair(&pair);
 }
@@ -241,8 +241,7 @@ Test(it_bridge, each_side_lists_the_actors_of_the_other, .timeout = 60)
     it_connect(&pair.a, &pair.b, "tcp");
     cr_assert(it_wait_link(&pair.b, "alpha", true));
     cr_assert_eq(
-        rfi_bridge_discover_actors(pair.a.bridge, "beta", IT_DEADLINE_MS, add_name, &names),
-        RF_OK);
+        rfi_bridge_discover_actors(pair.a.bridge, "beta", IT_DEADLINE_MS, add_name, &names), RF_OK);
     cr_assert_str_eq(names.text, "one,two,");
     names.text[0] = '\0';
     cr_assert_eq(

@@ -108,11 +108,11 @@ Test(it_bridge_links, a_link_that_falls_silent_is_taken_down_and_resumed, .timeo
     it_add(&b, "sink", "sink");
     cr_assert_eq(connect_to(&a, "tcp", relay.port, IT_DEADLINE_MS), RF_OK);
     cr_assert(it_wait_link(&b, "alpha", true));
-    atomic_store(&relay.is_stalled, true);
+    it_relay_stall(&relay, true);
     it_send(&a, "beta", "sink", 0);
     cr_assert(it_wait_link(&a, "beta", false));
     cr_assert(it_wait_link(&b, "alpha", false));
-    atomic_store(&relay.is_stalled, false);
+    it_relay_stall(&relay, false);
     for (int64_t i = 1; i < 10; i++)
         it_send(&a, "beta", "sink", i);
     cr_assert(it_log_wait(&b.log, 10));
@@ -323,7 +323,7 @@ Test(it_bridge_links, a_dead_holder_of_a_name_makes_way, .timeout = 60)
     it_relay_start(&relay, b.port);
     cr_assert_eq(connect_to(&a, "tcp", relay.port, IT_DEADLINE_MS), RF_OK);
     cr_assert(it_wait_link(&b, "alpha", true));
-    atomic_store(&relay.is_stalled, true);
+    it_relay_stall(&relay, true);
     cr_assert_eq(connect_to(&other, "ws", b.port, IT_DEADLINE_MS), RF_OK);
     cr_assert(status_has(&b, "\"sessions\":2"));
     end(&other);

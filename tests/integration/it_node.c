@@ -7,6 +7,7 @@
 #include "support/rf_test.h"
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -399,6 +400,9 @@ static void take(struct it_relay *relay, struct pair *pairs)
             continue;
         if (connect(to, (struct sockaddr *)&address, sizeof address) != 0)
             break;
+        const int on = 1; /* no waiting of its own */
+        (void)setsockopt(from, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        (void)setsockopt(to, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         pairs[i] = (struct pair){.ends = {from, to}};
         (void)atomic_fetch_add_explicit(&relay->connections, 1, memory_order_relaxed);
         return;
@@ -418,8 +422,8 @@ static bool carry(struct it_relay *relay, const struct pair *pair, int side)
         return false;
     (void)atomic_fetch_add_explicit(&relay->carried_bytes, (uint64_t)size, memory_order_relaxed);
     for (ssize_t at = 0; at < size;) {
-        ssize_t sent = send(pair->ends[!side], chunk + at, (size_t)(size - at),
-                            MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t sent =
+            send(pair->ends[!side], chunk + at, (size_t)(size - at), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent > 0) {
             at += sent;
             continue;
@@ -445,11 +449,12 @@ static void *run_relay(void *arg)
         pairs[i] = (struct pair){.ends = {-1, -1}};
     while (!atomic_load_explicit(&relay->is_over, memory_order_relaxed)) {
         struct pollfd polled[1 + 2 * RELAY_PAIRS] = {{.fd = relay->listener, .events = POLLIN}};
-        bool is_stalled = atomic_load_explicit(&relay->is_stalled, memory_order_relaxed);
+        bool is_stalled = atomic_load_explicit(&relay->is_stall_asked, memory_order_relaxed);
+        atomic_store_explicit(&relay->is_stalled, is_stalled, memory_order_release);
         for (int i = 0; i < RELAY_PAIRS; i++)
             for (int side = 0; side < 2; side++)
-                polled[1 + 2 * i + side] = (struct pollfd){
-                    .fd = is_stalled ? -1 : pairs[i].ends[side], .events = POLLIN};
+                polled[1 + 2 * i + side] =
+                    (struct pollfd){.fd = is_stalled ? -1 : pairs[i].ends[side], .events = POLLIN};
         (void)poll(polled, 1 + 2 * RELAY_PAIRS, 5);
         uint64_t asked = atomic_load_explicit(&relay->cut_asked, memory_order_acquire);
         if (asked != atomic_load_explicit(&relay->cut_done, memory_order_relaxed)) {
@@ -494,6 +499,14 @@ void it_relay_cut(struct it_relay *relay)
     uint64_t number = atomic_fetch_add_explicit(&relay->cut_asked, 1, memory_order_acq_rel) + 1;
     uint64_t deadline_ns = it_deadline_ns();
     while (atomic_load_explicit(&relay->cut_done, memory_order_acquire) < number)
+        cr_assert_not(it_is_over(deadline_ns));
+}
+
+void it_relay_stall(struct it_relay *relay, bool is_stalled)
+{
+    uint64_t deadline_ns = it_deadline_ns();
+    atomic_store_explicit(&relay->is_stall_asked, is_stalled, memory_order_relaxed);
+    while (atomic_load_explicit(&relay->is_stalled, memory_order_acquire) != is_stalled)
         cr_assert_not(it_is_over(deadline_ns));
 }
 

@@ -75,12 +75,13 @@ struct it_relay {
     _Atomic(bool) is_over;
     _Atomic(uint64_t) cut_asked, cut_done;
     _Atomic(uint64_t) carried_bytes, connections;
-    _Atomic(bool) is_stalled; /* carries nothing, closes nothing */
+    _Atomic(bool) is_stall_asked, is_stalled; /* carries nothing, closes nothing */
 };
 
 void it_relay_start(struct it_relay *relay, uint16_t target);
 /* Reset all connections that it carries, with whatever is in them. */
 void it_relay_cut(struct it_relay *relay);
+void it_relay_stall(struct it_relay *relay, bool is_stalled);
 void it_relay_stop(struct it_relay *relay);
 
 #endif

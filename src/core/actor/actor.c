@@ -12,7 +12,6 @@
 #include "core/actor/actor.h"
 #include "core/actor/delivery.h"
 #include "core/base/clock.h"
-#include "core/flow/router.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -116,8 +115,8 @@ static void adopt_outs(struct rfi_actor *actor)
 {
     /* relaxed: a hint; the exchange decides. A change made before a message was sent is seen here because the
      * message itself was acquired ([MB1]). */
-    if (__builtin_expect(
-            atomic_load_explicit(&actor->pending_outs, memory_order_relaxed) == NULL, 1))
+    if (__builtin_expect(atomic_load_explicit(&actor->pending_outs, memory_order_relaxed) == NULL,
+                         1))
         return;
     /* [OU1] acquire: pairs with the release in rfi_actor_publish_outs */
     struct rfi_outs *outs =
@@ -188,11 +187,9 @@ static void measure(struct rfi_worker *worker)
     worker->until_clock = RFI_CLOCK_EVERY;
     if (worker->last_ns != 0) {
         uint64_t elapsed = now - worker->last_ns;
-        uint64_t batch = elapsed == 0 ? RFI_BATCH_MAX
-                                      : (uint64_t)RFI_BATCH_NS * RFI_CLOCK_EVERY / elapsed;
-        worker->batch_max = batch < 1               ? 1
-                            : batch > RFI_BATCH_MAX ? RFI_BATCH_MAX
-                                                    : (uint32_t)batch;
+        uint64_t batch =
+            elapsed == 0 ? RFI_BATCH_MAX : (uint64_t)RFI_BATCH_NS * RFI_CLOCK_EVERY / elapsed;
+        worker->batch_max = batch < 1 ? 1 : batch > RFI_BATCH_MAX ? RFI_BATCH_MAX : (uint32_t)batch;
     }
     worker->last_ns = now;
 }
@@ -205,52 +202,6 @@ static enum rfi_verdict run_resume(rf_context *ctx)
         return RFI_GO_ON;
     adopt_outs(actor); /* a generator may never look into its mailbox */
     return after_callback(ctx, actor->component->on_resume(ctx, actor->state));
-}
-
-void rfi_actor_run(struct rfi_worker *worker, struct rfi_actor *actor)
-{
-    rf_context *ctx = worker->context;
-    enum rfi_verdict verdict = RFI_GO_ON;
-    if (rfi_mailbox_is_closed(&actor->box)) {
-        rfi_actor_retire(worker, actor, RFI_STATUS_STOPPED);
-        return;
-    }
-    ctx->actor = actor;
-    ctx->pressed = NULL;
-    ctx->has_fail_text = false;
-    rfi_actor_set_status(actor, RFI_STATUS_RUNNING);
-    adopt_outs(actor);
-    verdict = ensure_created(ctx);
-    for (uint32_t n = 0; verdict == RFI_GO_ON && n < worker->batch_max; n++) {
-        if (rfi_runtime_is_stopping(worker->runtime))
-            break;
-        /* relaxed: a hint not to work through the run at hand; beside our own data, where looking is free */
-        if (__builtin_expect(atomic_load_explicit(&actor->gone, memory_order_relaxed) != 0, 0)) {
-            rfi_actor_retire(worker, actor, RFI_STATUS_STOPPED);
-            return;
-        }
-        /* A failed create is tried again for each message; the message behind a failure is dropped. */
-        if (__builtin_expect(!actor->is_created, 0) && n > 0 && rfi_mailbox_depth(&actor->box) > 0) {
-            verdict = ensure_created(ctx);
-            if (verdict != RFI_GO_ON)
-                break;
-        }
-        if (actor->wants_resume) {
-            verdict = run_resume(ctx);
-        } else {
-            struct rfi_delivery *delivery = next_delivery(worker, actor);
-            if (delivery == NULL)
-                return;
-            verdict = run_one(ctx, delivery);
-        }
-        if (--worker->until_clock == 0)
-            measure(worker);
-    }
-    if (verdict != RFI_GO_ON)
-        return;
-    rfi_mailbox_check_waiters(&actor->box);
-    rfi_actor_set_status(actor, RFI_STATUS_READY);
-    rfi_worker_requeue(worker, actor);
 }
 
 /* Give the token to the target's list of waiters. */
@@ -273,6 +224,62 @@ static enum rfi_verdict park(rf_context *ctx, struct rfi_mailbox *target)
     rfi_mailbox_unref(&actor->box);
     rfi_mailbox_unref(target);
     return RFI_TOKEN_GONE;
+}
+
+void rfi_actor_run(struct rfi_worker *worker, struct rfi_actor *actor)
+{
+    rf_context *ctx = worker->context;
+    enum rfi_verdict verdict = RFI_GO_ON;
+    if (rfi_mailbox_is_closed(&actor->box)) {
+        rfi_actor_retire(worker, actor, RFI_STATUS_STOPPED);
+        return;
+    }
+    ctx->actor = actor;
+    ctx->pressed = NULL;
+    ctx->has_fail_text = false;
+    adopt_outs(actor);
+    /* relaxed: our own status */
+    if (atomic_load_explicit(&actor->status, memory_order_relaxed) == RFI_STATUS_MUTED) {
+        /* Woken for a change of wires, or all waiters at once and the first filled the box again. */
+        struct rfi_mailbox *target = rfi_actor_find_pressed(actor);
+        if (target != NULL) {
+            (void)park(ctx, target);
+            return;
+        }
+    }
+    rfi_actor_set_status(actor, RFI_STATUS_RUNNING);
+    verdict = ensure_created(ctx);
+    for (uint32_t n = 0; verdict == RFI_GO_ON && n < worker->batch_max; n++) {
+        if (rfi_runtime_is_stopping(worker->runtime))
+            break;
+        /* relaxed: a hint not to work through the run at hand; beside our own data, where looking is free */
+        if (__builtin_expect(atomic_load_explicit(&actor->gone, memory_order_relaxed) != 0, 0)) {
+            rfi_actor_retire(worker, actor, RFI_STATUS_STOPPED);
+            return;
+        }
+        /* A failed create is tried again for each message; the message behind a failure is dropped. */
+        if (__builtin_expect(!actor->is_created, 0) && n > 0 &&
+            rfi_mailbox_depth(&actor->box) > 0) {
+            verdict = ensure_created(ctx);
+            if (verdict != RFI_GO_ON)
+                break;
+        }
+        if (actor->wants_resume) {
+            verdict = run_resume(ctx);
+        } else {
+            struct rfi_delivery *delivery = next_delivery(worker, actor);
+            if (delivery == NULL)
+                return;
+            verdict = run_one(ctx, delivery);
+        }
+        if (--worker->until_clock == 0)
+            measure(worker);
+    }
+    if (verdict != RFI_GO_ON)
+        return;
+    rfi_mailbox_check_waiters(&actor->box);
+    rfi_actor_set_status(actor, RFI_STATUS_READY);
+    rfi_worker_requeue(worker, actor);
 }
 
 static enum rfi_verdict after_callback(rf_context *ctx, rf_err err)
@@ -404,8 +411,8 @@ static enum rfi_verdict gather(rf_context *ctx, struct rfi_delivery *delivery)
     struct rfi_actor *actor = ctx->actor;
     if (actor->inputs == NULL) {
         /* slots, and behind them the array that on_packet is given */
-        actor->inputs = calloc(actor->component->inport_count,
-                               sizeof(struct rfi_input) + sizeof(rf_message *));
+        actor->inputs =
+            calloc(actor->component->inport_count, sizeof(struct rfi_input) + sizeof(rf_message *));
         if (actor->inputs == NULL) {
             rfi_delivery_drop(delivery, RF_ENOMEM);
             return after_callback(ctx, RF_ENOMEM);
@@ -497,9 +504,9 @@ void rfi_actor_note_gone(struct rfi_actor *actor, enum rfi_gone how)
     if (atomic_fetch_or_explicit(&actor->gone, (uint8_t)how, memory_order_acq_rel) == 0)
         return;
     /* relaxed: numbers to look at */
-    (void)atomic_fetch_add_explicit(
-        &runtime->past_received, atomic_load_explicit(&actor->received, memory_order_relaxed),
-        memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&runtime->past_received,
+                                    atomic_load_explicit(&actor->received, memory_order_relaxed),
+                                    memory_order_relaxed);
     (void)atomic_fetch_add_explicit(&runtime->past_emitted,
                                     atomic_load_explicit(&actor->emitted, memory_order_relaxed),
                                     memory_order_relaxed);

@@ -20,7 +20,7 @@
 struct rfi_wire {
     struct rfi_mailbox *target; /* one reference */
     uint32_t port;              /* in the words of the target */
-    bool is_loop;               /* leads back to the actor: never mutes, RF_EFULL far beyond the limit */
+    bool is_loop; /* leads back to the actor: never mutes, RF_EFULL far beyond the limit */
 };
 
 struct rfi_out_range {

@@ -10,7 +10,6 @@
  * parked after the callback (actor.c). */
 #include "core/actor/actor.h"
 #include "core/actor/delivery.h"
-#include "core/flow/router.h"
 
 #include <stdlib.h>
 
@@ -18,8 +17,7 @@ static rf_err emit_many(rf_context *ctx, const struct rfi_wire *wires, uint32_t 
                         rf_message *msg);
 static void tell_emit(rf_context *ctx, size_t outport, rf_message *msg);
 
-static inline bool push(rf_context *ctx, const struct rfi_wire *wire,
-                        struct rfi_delivery *delivery)
+static inline bool push(rf_context *ctx, const struct rfi_wire *wire, struct rfi_delivery *delivery)
 {
     struct rfi_mailbox *target = wire->target;
     uint32_t count = 0;

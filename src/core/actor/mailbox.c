@@ -104,8 +104,9 @@ size_t rfi_mailbox_depth(const struct rfi_mailbox *box)
 {
     size_t count = rfi_box_count(rfi_mailbox_word(box));
     if (count == RFI_BOX_COUNT_MAX)
-        count += atomic_load_explicit(&box->overflow, memory_order_relaxed); /* a number to look at */
-    return count + atomic_load_explicit(&box->held, memory_order_relaxed);   /* likewise */
+        count +=
+            atomic_load_explicit(&box->overflow, memory_order_relaxed);    /* a number to look at */
+    return count + atomic_load_explicit(&box->held, memory_order_relaxed); /* likewise */
 }
 
 size_t rfi_mailbox_length(const struct rfi_mailbox *box)

@@ -72,7 +72,7 @@ enum { RFI_BOX_LARGE = 1024 }; /* bytes */
 enum rfi_push {
     RFI_PUSH_REFUSED, /* closed; the node is still the caller's */
     RFI_PUSH_QUEUED,
-    RFI_PUSH_FIRST    /* the caller must schedule the consumer */
+    RFI_PUSH_FIRST /* the caller must schedule the consumer */
 };
 
 static inline uint32_t rfi_box_count(uint64_t word)
@@ -82,6 +82,8 @@ static inline uint32_t rfi_box_count(uint64_t word)
 
 static inline struct rfi_mpsc_node *rfi_box_node(uint64_t word)
 {
+    /* Addresses of user space have 48 bits at most, deliveries are aligned to 8.
+     * NOLINTNEXTLINE(performance-no-int-to-ptr): see the picture above */
     return (struct rfi_mpsc_node *)(uintptr_t)((word & RFI_BOX_NODE) << 3);
 }
 

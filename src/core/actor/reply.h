@@ -5,6 +5,7 @@
 #ifndef RFI_REPLY_H
 #define RFI_REPLY_H
 
+#include "core/actor/receipt.h"
 #include "core/actor/timers.h"
 #include <reflow/network.h>
 #include <stdatomic.h>
@@ -29,7 +30,5 @@ void rfi_reply_ref(rf_reply *reply);
 void rfi_reply_unref(rf_reply *reply);
 /* Nobody is to be called any more. Takes the holder's reference. */
 void rfi_reply_discard(rf_reply *reply);
-/* Fail all of a chain. Takes it. */
-void rfi_reply_fail(rf_reply *reply, rf_err err);
 
 #endif

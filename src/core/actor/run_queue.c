@@ -57,7 +57,9 @@ struct rfi_actor *rfi_ring_steal(struct rfi_ring *victim, struct rfi_ring *own)
             continue;
         }
         uint32_t take = count - count / 2;
-        for (uint32_t i = 0; i < take; i++)
+        struct rfi_actor *first = atomic_load_explicit(&victim->slots[head & RING_MASK],
+                                                       memory_order_relaxed); /* [RQ1] */
+        for (uint32_t i = 1; i < take; i++)
             loot[i] = atomic_load_explicit(&victim->slots[(head + i) & RING_MASK],
                                            memory_order_relaxed); /* [RQ1] */
         /* [RQ2] acq_rel: all of them are ours, or none */
@@ -66,7 +68,7 @@ struct rfi_actor *rfi_ring_steal(struct rfi_ring *victim, struct rfi_ring *own)
             continue;
         for (uint32_t i = 1; i < take; i++)
             (void)rfi_ring_push(own, loot[i]); /* fits: a thief's ring is empty */
-        return loot[0];
+        return first;
     }
 }
 

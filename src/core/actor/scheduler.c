@@ -170,8 +170,7 @@ static void notify(struct rfi_runtime *runtime)
         while (sleepers != 0) {
             uint64_t bit = sleepers & (~sleepers + 1);
             /* [SL1] seq_cst: who clears the bit wakes the worker */
-            sleepers =
-                atomic_fetch_and_explicit(&runtime->sleepers, ~bit, memory_order_seq_cst);
+            sleepers = atomic_fetch_and_explicit(&runtime->sleepers, ~bit, memory_order_seq_cst);
             if ((sleepers & bit) != 0) {
                 wake_worker(&runtime->workers[__builtin_ctzll(bit)]);
                 return;
@@ -334,7 +333,8 @@ static void sleep_worker(struct rfi_worker *worker)
     tell_idle(runtime);
     /* [SL1] seq_cst: (d) of NOTE sleep */
     if (atomic_load_explicit(&runtime->is_stopping, memory_order_seq_cst) || has_work(runtime)) {
-        if ((atomic_fetch_and_explicit(&runtime->sleepers, ~bit, memory_order_seq_cst) & bit) != 0) {
+        if ((atomic_fetch_and_explicit(&runtime->sleepers, ~bit, memory_order_seq_cst) & bit) !=
+            0) {
             (void)sched_yield(); /* what we saw may be in the hands of a worker without a core */
             return;
         }
@@ -343,9 +343,10 @@ static void sleep_worker(struct rfi_worker *worker)
     /* [SL3] acquire: pairs with the release in wake_worker */
     while (atomic_load_explicit(&worker->signal, memory_order_acquire) == 0)
         (void)syscall(SYS_futex, &worker->signal, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
-    atomic_store_explicit(&worker->signal, 0, memory_order_relaxed); /* no waker before our next bit */
-    worker->is_searching = true; /* the waker counted us */
-    worker->last_ns = 0;         /* the sleep was no work */
+    atomic_store_explicit(&worker->signal, 0,
+                          memory_order_relaxed); /* no waker before our next bit */
+    worker->is_searching = true;                 /* the waker counted us */
+    worker->last_ns = 0;                         /* the sleep was no work */
 }
 
 /* ---- counting tokens, waiting for the last ---- */
@@ -357,7 +358,8 @@ void rfi_runtime_count_activated(struct rfi_runtime *runtime, struct rfi_worker 
         (void)atomic_fetch_add_explicit(&runtime->activated_count, 1, memory_order_release);
         return;
     }
-    uint64_t count = atomic_load_explicit(&worker->activated_count, memory_order_relaxed); /* ours */
+    uint64_t count =
+        atomic_load_explicit(&worker->activated_count, memory_order_relaxed); /* ours */
     atomic_store_explicit(&worker->activated_count, count + 1, memory_order_release);
 }
 
@@ -374,7 +376,8 @@ void rfi_runtime_count_idled(struct rfi_runtime *runtime, struct rfi_worker *wor
 
 static uint64_t sum_activated(struct rfi_runtime *runtime)
 {
-    uint64_t sum = atomic_load_explicit(&runtime->activated_count, memory_order_acquire); /* [QU1] */
+    uint64_t sum =
+        atomic_load_explicit(&runtime->activated_count, memory_order_acquire); /* [QU1] */
     for (uint32_t i = 0; i < runtime->worker_count; i++)
         sum += atomic_load_explicit(&runtime->workers[i].activated_count, memory_order_acquire);
     return sum;
@@ -431,7 +434,7 @@ rf_err rfi_runtime_drain(struct rfi_runtime *runtime, uint64_t timeout_ms)
 {
     uint64_t now = rfi_clock_ns();
     uint64_t due = timeout_ms > (UINT64_MAX / 2 - now) / 1000000U ? UINT64_MAX / 2
-                                                                 : now + timeout_ms * 1000000U;
+                                                                  : now + timeout_ms * 1000000U;
     struct timespec until = {.tv_sec = (time_t)(due / 1000000000U),
                              .tv_nsec = (long)(due % 1000000000U)};
     rf_err err = RF_OK;

@@ -20,14 +20,14 @@ struct rfi_actor;
 struct rfi_runtime;
 
 enum {
-    RFI_WORKERS_MAX = 64,   /* one bit each in `sleepers` */
-    RFI_RING_SIZE = 256,    /* actors; a power of two */
-    RFI_BATCH_MAX = 64,     /* messages of one activation */
-    RFI_BATCH_NS = 100000,  /* and about this long */
-    RFI_CLOCK_EVERY = 8,    /* messages between two looks at the clock */
-    RFI_NEXT_IN_ROW = 48,   /* activations from the slot before the ring has its turn */
-    RFI_INJECT_EVERY = 61,  /* activations before the inject queue has its turn */
-    RFI_SEARCH_ROUNDS = 3   /* before a worker sleeps */
+    RFI_WORKERS_MAX = 64,  /* one bit each in `sleepers` */
+    RFI_RING_SIZE = 256,   /* actors; a power of two */
+    RFI_BATCH_MAX = 64,    /* messages of one activation */
+    RFI_BATCH_NS = 100000, /* and about this long */
+    RFI_CLOCK_EVERY = 8,   /* messages between two looks at the clock */
+    RFI_NEXT_IN_ROW = 48,  /* activations from the slot before the ring has its turn */
+    RFI_INJECT_EVERY = 61, /* activations before the inject queue has its turn */
+    RFI_SEARCH_ROUNDS = 3  /* before a worker sleeps */
 };
 
 /* The ring of one worker: the owner appends, the owner and thieves take at the front. */
@@ -37,6 +37,7 @@ struct rfi_ring {
     _Atomic(struct rfi_actor *) slots[RFI_RING_SIZE];
 };
 
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): each zone has cache lines of its own */
 struct rfi_worker {
     struct rfi_ring ring;
     /* owner: the worker */
@@ -66,6 +67,7 @@ struct rfi_runtime_hooks {
     void (*on_event)(void *user, const rf_event *event);
 };
 
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): as above */
 struct rfi_runtime {
     /* set once, then read by all */
     const struct rfi_runtime_hooks *hooks;
@@ -132,9 +134,8 @@ void rfi_runtime_list_remove(struct rfi_runtime *runtime, struct rfi_actor *acto
 static inline bool rfi_runtime_wants(const struct rfi_runtime *runtime, rf_event_type type)
 {
     /* relaxed: a subscriber sees events from some moment after it subscribed */
-    return __builtin_expect((atomic_load_explicit(&runtime->event_mask, memory_order_relaxed) &
-                             (1U << type)) != 0,
-                            0);
+    return __builtin_expect(
+        (atomic_load_explicit(&runtime->event_mask, memory_order_relaxed) & (1U << type)) != 0, 0);
 }
 
 static inline bool rfi_runtime_is_stopping(const struct rfi_runtime *runtime)

@@ -89,12 +89,12 @@ static enum rfi_verdict restart(rf_context *ctx)
     rfi_mailbox_check_waiters(&actor->box);
     rfi_actor_set_status(actor, RFI_STATUS_BACKOFF);
     rfi_mailbox_ref(&actor->box); /* once the timer is armed the token may end elsewhere */
-    if (rfi_timers_arm(&runtime->timers, &side->backoff, rfi_clock_ns() + delay_ms * 1000000U) !=
-        RF_OK)
-        rfi_worker_requeue(ctx->worker, actor); /* no timer to be had: at once */
-    /* The lock of the timers orders this with rfi_actor_close. */
-    else if (rfi_mailbox_is_closed(&actor->box) &&
-             rfi_timers_remove(&runtime->timers, &side->backoff))
+    rf_err err =
+        rfi_timers_arm(&runtime->timers, &side->backoff, rfi_clock_ns() + delay_ms * 1000000U);
+    /* Without a timer the restart is at once; so it is when a closer came before the timer was armed and could
+     * not take it out. The lock of the timers orders this with rfi_actor_close. */
+    if (err != RF_OK ||
+        (rfi_mailbox_is_closed(&actor->box) && rfi_timers_remove(&runtime->timers, &side->backoff)))
         rfi_worker_requeue(ctx->worker, actor);
     rfi_mailbox_unref(&actor->box);
     return RFI_TOKEN_GONE;
@@ -117,7 +117,7 @@ struct rfi_actor_timer {
     struct rfi_actor *actor;      /* one reference */
     uint64_t tag, period_ns;
     _Atomic(uint32_t) refs;
-    bool is_cancelled;            /* owner: the actor's token */
+    bool is_cancelled; /* owner: the actor's token */
 };
 
 static void unref_timer(struct rfi_actor_timer *timer)
@@ -167,6 +167,7 @@ static void cancel_at(struct rfi_actor *actor, size_t index)
     timer->is_cancelled = true;
     if (rfi_timers_remove(&actor->runtime->timers, &timer->timer))
         unref_timer(timer);
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyser does not follow counters */
     unref_timer(timer);
 }
 
@@ -225,10 +226,11 @@ rf_err rf_timer_start(rf_context *ctx, uint64_t tag, uint64_t delay_ms, uint64_t
     timer->period_ns = ms_to_ns(period_ms);
     atomic_init(&timer->refs, 2);
     rfi_mailbox_ref(&actor->box);
-    err = rfi_timers_arm(&actor->runtime->timers, &timer->timer,
-                         rfi_clock_ns() + ms_to_ns(delay_ms));
+    err =
+        rfi_timers_arm(&actor->runtime->timers, &timer->timer, rfi_clock_ns() + ms_to_ns(delay_ms));
     if (err != RF_OK) {
         unref_timer(timer);
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyser does not follow counters */
         unref_timer(timer);
         return err == RF_ECLOSED ? RF_OK : RF_ENOMEM; /* closed: nothing runs any more */
     }

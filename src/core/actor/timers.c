@@ -171,8 +171,7 @@ static void sift_down(struct rfi_timers *timers, size_t place)
         size_t child = place * 2;
         if (child > timers->count)
             break;
-        if (child < timers->count &&
-            timers->heap[child + 1]->due_ns < timers->heap[child]->due_ns)
+        if (child < timers->count && timers->heap[child + 1]->due_ns < timers->heap[child]->due_ns)
             child++;
         if (timers->heap[child]->due_ns >= timer->due_ns)
             break;

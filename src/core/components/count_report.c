@@ -10,7 +10,7 @@
 #include "core/base/diag.h"
 #include "core/components/component.h"
 #include "core/components/count_table.h"
-#include "core/flow/graph_file.h"
+#include "core/base/file.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -7,7 +7,7 @@
  * the next message, paths that arrive meanwhile wait, and files are read one after another.
  * Only regular files are read: a pipe or a terminal would hold a worker of the pool. */
 #include "core/components/component.h"
-#include "core/flow/graph_file.h"
+#include "core/base/file.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,8 @@ enum {
     CHUNK_BYTES_MAX = 8 << 20,
     LINE_BYTES_DEFAULT = 16 << 20,
     LINE_BYTES_MAX = 1 << 30,
-    LINES_PER_LOOK = 64, /* lines between two questions whether a target is over its limit */
+    LINE_KEPT_BYTES = 1 << 20, /* of the buffer of a line that is cut */
+    LINES_PER_LOOK = 64,       /* lines between two questions whether a target is over its limit */
     LINES_PER_ACTIVATION = 4096,
     CHUNKS_PER_ACTIVATION = 8
 };
@@ -160,6 +161,8 @@ static rf_err end_line(rf_context *ctx, struct reader *reader, const uint8_t *da
     if (err == RF_OK && !reader->is_line_dropped)
         err = emit_line(ctx, reader->line.data, reader->line.size);
     reader->is_line_dropped = false;
+    if (reader->line.capacity > LINE_KEPT_BYTES)
+        rfi_buf_fini(&reader->line); /* one huge line must not stay in memory */
     rfi_buf_clear(&reader->line);
     return err;
 }

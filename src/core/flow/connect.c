@@ -98,8 +98,7 @@ static rf_err resolve_ports(const struct rfi_node *from, const struct rfi_node *
 {
     if (from->actor != NULL) {
         const rf_component *component = from->actor->component;
-        size_t number =
-            rfi_port_find(component->outports, component->outport_count, *from_port);
+        size_t number = rfi_port_find(component->outports, component->outport_count, *from_port);
         if (number == SIZE_MAX)
             return rfi_port_unknown("out-port", from->id, component->outports,
                                     component->outport_count, *from_port, out_diag);
@@ -111,8 +110,8 @@ static rf_err resolve_ports(const struct rfi_node *from, const struct rfi_node *
         const rf_component *component = to->actor->component;
         size_t number = rfi_port_find(component->inports, component->inport_count, *to_port);
         if (number == SIZE_MAX)
-            return rfi_port_unknown("in-port", to->id, component->inports,
-                                    component->inport_count, *to_port, out_diag);
+            return rfi_port_unknown("in-port", to->id, component->inports, component->inport_count,
+                                    *to_port, out_diag);
         *to_port = component->inports[number].name;
     } else if (!rfi_name_is_valid(*to_port, strlen(*to_port))) {
         return rfi_diag_set(out_diag, RF_ENOPORT, "\"%s\" is no port name", *to_port);
@@ -123,8 +122,8 @@ static rf_err resolve_ports(const struct rfi_node *from, const struct rfi_node *
 static rf_err make_edge(struct rfi_node *from, struct rfi_node *to, const char *from_port,
                         const char *to_port, struct rfi_edge **out)
 {
-    struct rfi_edge *edge = new_edge(from->actor == NULL ? from_port : "",
-                                     to->actor == NULL ? to_port : "");
+    struct rfi_edge *edge =
+        new_edge(from->actor == NULL ? from_port : "", to->actor == NULL ? to_port : "");
     if (edge == NULL)
         return RF_ENOMEM;
     edge->from = from;
@@ -205,13 +204,14 @@ rf_err rf_network_add_connection(rf_network *net, const char *from_actor, const 
     pthread_mutex_lock(&net->lock);
     struct rfi_node *from = rfi_map_get(net->nodes, from_actor);
     struct rfi_node *to = rfi_map_get(net->nodes, to_actor);
-    rf_err err = RF_OK;
-    if (from == NULL || to == NULL)
+    rf_err err;
+    if (from == NULL || to == NULL) {
         err = rfi_node_unknown_locked(net, from == NULL ? from_actor : to_actor, out_diag);
-    if (err == RF_OK)
+    } else {
         err = resolve_ports(from, to, &from_port, &to_port, out_diag);
-    if (err == RF_OK)
-        err = connect_locked(net, from, to, from_port, to_port);
+        if (err == RF_OK)
+            err = connect_locked(net, from, to, from_port, to_port);
+    }
     if (err == RF_EEXISTS)
         (void)rfi_diag_set(out_diag, err, "%s.%s is connected to %s.%s already", from_actor,
                            from_port, to_actor, to_port);
@@ -229,8 +229,7 @@ rf_err rf_network_remove_connection(rf_network *net, const char *from_actor, con
     struct rfi_node *from = rfi_map_get(net->nodes, from_actor);
     struct rfi_node *to = rfi_map_get(net->nodes, to_actor);
     struct rfi_edge *edge = NULL;
-    if (from != NULL && to != NULL &&
-        resolve_ports(from, to, &from_port, &to_port, NULL) == RF_OK)
+    if (from != NULL && to != NULL && resolve_ports(from, to, &from_port, &to_port, NULL) == RF_OK)
         edge = find_edge(from, to, from_port, to_port);
     if (edge != NULL)
         rfi_edge_remove_locked(net, edge);
@@ -310,6 +309,7 @@ void rfi_node_cut_locked(rf_network *net, struct rfi_node *node)
     node->loop_id = 0;
     while (node->out_first != NULL) {
         struct rfi_edge *edge = node->out_first;
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): unlinking moved out_first on before the free */
         unlink_edge(net, edge);
         if (loop_id != 0 && edge->to != NULL && edge->to != node && edge->to->loop_id == loop_id &&
             edge->to->walk_mark != net->walk_mark) {

@@ -37,7 +37,7 @@ struct rf_subscription {
 };
 
 static const char *const names[RF_EVENT_TYPE_COUNT] = {
-    "ActorEmit",      "ActorStarted",   "ActorCompleted", "ActorFailed",    "MessageSent",
+    "ActorEmit",       "ActorStarted",   "ActorCompleted", "ActorFailed",    "MessageSent",
     "MessageReceived", "NetworkStarted", "NetworkIdle",    "NetworkShutdown"};
 
 const char *rf_event_type_name(rf_event_type type)
@@ -152,16 +152,16 @@ static struct item *copy_event(const rf_event *event)
         at += length;
     }
     item->next = NULL;
-    item->event = (rf_event){.type = event->type,
-                             .timestamp_ms = rfi_clock_wall_ns() / 1000000U,
-                             .actor = copies[0],
-                             .component = copies[1],
-                             .port = copies[2],
-                             .to_actor = copies[3],
-                             .to_port = copies[4],
-                             .error = copies[5],
-                             .message = event->message == NULL ? NULL
-                                                               : rf_message_ref(event->message)};
+    item->event =
+        (rf_event){.type = event->type,
+                   .timestamp_ms = rfi_clock_wall_ns() / 1000000U,
+                   .actor = copies[0],
+                   .component = copies[1],
+                   .port = copies[2],
+                   .to_actor = copies[3],
+                   .to_port = copies[4],
+                   .error = copies[5],
+                   .message = event->message == NULL ? NULL : rf_message_ref(event->message)};
     return item;
 }
 
@@ -208,7 +208,7 @@ rf_err rf_subscription_next(rf_subscription *sub, uint64_t timeout_ms, rf_event 
     enum { NS_PER_MS = 1000000, NS_PER_S = 1000000000 };
     uint64_t now = rfi_clock_ns();
     uint64_t due = timeout_ms > (UINT64_MAX / 2 - now) / NS_PER_MS ? UINT64_MAX / 2
-                                                                  : now + timeout_ms * NS_PER_MS;
+                                                                   : now + timeout_ms * NS_PER_MS;
     struct timespec until = {.tv_sec = (time_t)(due / NS_PER_S), .tv_nsec = (long)(due % NS_PER_S)};
     rf_err err = RF_OK;
     pthread_mutex_lock(&sub->lock);

@@ -7,7 +7,7 @@
  * graph is made in one go and constant afterwards. */
 #include "core/base/diag.h"
 #include "core/base/suggest.h"
-#include "core/flow/graph_file.h"
+#include "core/base/file.h"
 #include "core/flow/graph_model.h"
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #include "core/base/buf.h"
 #include "core/base/diag.h"
 #include "core/base/json_writer.h"
-#include "core/flow/graph_file.h"
+#include "core/base/file.h"
 #include "core/flow/graph_model.h"
 #include <stdlib.h>
 #include <string.h>

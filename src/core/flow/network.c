@@ -208,8 +208,10 @@ rf_err rf_network_register(rf_network *net, const rf_component *component)
 {
     if (!is_component_good(component))
         return RF_EINVAL;
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): the map's values are not const, ours are */
+    void *value = (void *)(uintptr_t)component;
     pthread_mutex_lock(&net->lock);
-    rf_err err = rfi_map_add(net->components, component->name, (void *)(uintptr_t)component);
+    rf_err err = rfi_map_add(net->components, component->name, value);
     pthread_mutex_unlock(&net->lock);
     return err;
 }
@@ -337,16 +339,15 @@ rf_err rf_network_add_node(rf_network *net, const char *id, const char *componen
     return add_local(net, id, definition, side, capacity, out_diag);
 }
 
-static rf_err read_number(const struct rfi_json_doc *doc, const struct rfi_json *value,
-                          int64_t min, uint32_t *out, rf_diag *out_diag)
+static rf_err read_number(const struct rfi_json_doc *doc, const struct rfi_json *value, int64_t min,
+                          uint32_t *out, rf_diag *out_diag)
 {
     int64_t number;
     if (value == NULL)
         return RF_OK;
     if (!rfi_json_as_int(value, &number) || number < min || number > UINT32_MAX)
         return rfi_json_error(doc, value, true, RF_EFORMAT, out_diag,
-                              "%s must be an integer of at least %lld", value->key,
-                              (long long)min);
+                              "%s must be an integer of at least %lld", value->key, (long long)min);
     *out = (uint32_t)number;
     return RF_OK;
 }
@@ -363,11 +364,12 @@ static rf_err read_supervision(struct rfi_side *side, rf_diag *out_diag)
                               "supervision must be an object");
     const struct rfi_json *policy = rfi_json_get(supervision, "policy");
     struct rfi_suggest suggest;
-    rfi_suggest_init(&suggest, policy != NULL && policy->text != NULL ? policy->text : "");
+    const char *text = policy != NULL && policy->text != NULL ? policy->text : "";
+    rfi_suggest_init(&suggest, text);
     size_t found = policy == NULL ? RFI_POLICY_RESUME : SIZE_MAX;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         rfi_suggest_offer(&suggest, names[i]);
-        if (policy != NULL && policy->type == RFI_JSON_STRING && strcmp(policy->text, names[i]) == 0)
+        if (strcmp(text, names[i]) == 0)
             found = i;
     }
     if (found == SIZE_MAX) {
@@ -377,8 +379,8 @@ static rf_err read_supervision(struct rfi_side *side, rf_diag *out_diag)
                               "policy must be resume, restart or stop%s", near);
     }
     side->policy = (enum rfi_policy)found;
-    rf_err err = read_number(doc, rfi_json_get(supervision, "max_restarts"), 0,
-                             &side->restarts_max, out_diag);
+    rf_err err = read_number(doc, rfi_json_get(supervision, "max_restarts"), 0, &side->restarts_max,
+                             out_diag);
     if (err == RF_OK)
         err = read_number(doc, rfi_json_get(supervision, "backoff_ms"), 0, &side->backoff_ms,
                           out_diag);

@@ -33,13 +33,13 @@ struct rfi_local {
 /* A connector, or a tap (then `to` is NULL). */
 struct rfi_edge {
     struct rfi_node *from, *to;
-    struct rfi_mailbox *target;  /* of the node, its outlet or the tap; one reference */
-    struct rfi_outlet *tap;      /* the outlet when this is a tap */
+    struct rfi_mailbox *target;      /* of the node, its outlet or the tap; one reference */
+    struct rfi_outlet *tap;          /* the outlet when this is a tap */
     const char *from_port, *to_port; /* names: of the component, or `names` */
-    uint32_t from_number;        /* out-port, or the place in the proxy's ports */
-    uint32_t to_number;          /* what the target's deliveries carry */
+    uint32_t from_number;            /* out-port, or the place in the proxy's ports */
+    uint32_t to_number;              /* what the target's deliveries carry */
     struct rfi_edge *out_prev, *out_next, *in_prev, *in_next;
-    char names[];                /* names of proxy ports */
+    char names[]; /* names of proxy ports */
 };
 
 /* What out-ports of a proxy lead to; immutable once published. */
@@ -96,9 +96,10 @@ struct rf_network {
     struct rfi_map *components, *nodes;
     uint64_t edge_count;
     uint32_t walk_mark, loop_id;
-    struct rfi_node *dirty; /* nodes whose wires are to be made anew, by walk_next */
-    struct rfi_proxy *noticed;         /* have something to tell the bridge */
-    struct rfi_proxy *removed_proxies; /* freed with the network: the bridge may be slow to let go */
+    struct rfi_node *dirty;    /* nodes whose wires are to be made anew, by walk_next */
+    struct rfi_proxy *noticed; /* have something to tell the bridge */
+    struct rfi_proxy
+        *removed_proxies; /* freed with the network: the bridge may be slow to let go */
     /* set under the lock before any remote node; producers read them to wake the bridge */
     _Atomic(const struct rfi_bridge_ops *) bridge_ops;
     _Atomic(void *) bridge;
@@ -149,8 +150,7 @@ static inline bool rfi_edge_is_loop(const struct rfi_edge *edge)
 static inline const struct rfi_bridge_ops *rfi_network_bridge(rf_network *net, void **out_bridge)
 {
     /* [BR1] acquire: pairs with the release in rfi_network_set_bridge; the ops are written last */
-    const struct rfi_bridge_ops *ops =
-        atomic_load_explicit(&net->bridge_ops, memory_order_acquire);
+    const struct rfi_bridge_ops *ops = atomic_load_explicit(&net->bridge_ops, memory_order_acquire);
     *out_bridge = atomic_load_explicit(&net->bridge, memory_order_relaxed);
     return ops;
 }
@@ -168,7 +168,7 @@ struct rfi_outlet {
     uint32_t port_count, route_count;
     /* written under the lock, read by all: chunk k has 16 << k items and never moves */
     _Atomic(struct rfi_outlet_route *) routes[24];
-    _Atomic(char **) ports[24];
+    _Atomic(struct rfi_outlet_port *) ports[24];
     /* any thread */
     _Atomic(uint64_t) wakes_done;
     /* owner: the thread that pops */
@@ -176,8 +176,13 @@ struct rfi_outlet {
     _Atomic(uint64_t) popped_count; /* others look at it */
 };
 
+struct rfi_outlet_port {
+    char *name; /* owned */
+    uint32_t number;
+};
+
 struct rfi_outlet_route {
-    uint32_t port;
+    uint32_t port, number;
     char *source; /* owned; NULL: unknown */
 };
 

@@ -41,11 +41,12 @@ static void free_tables(struct rfi_outlet *outlet)
         /* relaxed: nobody else is here */
         struct rfi_outlet_route *routes =
             atomic_load_explicit(&outlet->routes[chunk], memory_order_relaxed);
-        char **ports = atomic_load_explicit(&outlet->ports[chunk], memory_order_relaxed);
+        struct rfi_outlet_port *ports =
+            atomic_load_explicit(&outlet->ports[chunk], memory_order_relaxed);
         for (size_t i = 0; routes != NULL && i < size && first + i < outlet->route_count; i++)
             free(routes[i].source);
         for (size_t i = 0; ports != NULL && i < size && first + i < outlet->port_count; i++)
-            free(ports[i]);
+            free(ports[i].name);
         free(routes);
         free(ports);
     }
@@ -66,14 +67,14 @@ static void destroy_box(struct rfi_mailbox *box)
 }
 
 static struct rfi_outlet_route *route_of(const struct rfi_outlet *outlet, uint32_t index);
+static const char *name_of(const struct rfi_outlet *outlet, uint32_t port);
 
 static void describe_box(const struct rfi_mailbox *box, uint32_t port, const char **out_id,
                          const char **out_port)
 {
     const struct rfi_outlet *outlet = (const struct rfi_outlet *)(const void *)box;
     *out_id = outlet->proxy != NULL ? outlet->proxy->node.id : NULL;
-    *out_port = rfi_outlet_port_name((struct rfi_outlet *)(uintptr_t)outlet,
-                                     route_of(outlet, port)->port);
+    *out_port = name_of(outlet, route_of(outlet, port)->port);
 }
 
 const struct rfi_mailbox_ops rfi_outlet_mailbox_ops = {
@@ -173,39 +174,43 @@ static struct rfi_outlet_route *route_of(const struct rfi_outlet *outlet, uint32
     return &atomic_load_explicit(&outlet->routes[chunk], memory_order_acquire)[place];
 }
 
-const char *rfi_outlet_port_name(struct rfi_outlet *outlet, uint32_t port)
+static const char *name_of(const struct rfi_outlet *outlet, uint32_t port)
 {
     size_t place;
     size_t chunk = chunk_of(port, &place);
     /* [OL2] acquire: as above */
-    return atomic_load_explicit(&outlet->ports[chunk], memory_order_acquire)[place];
+    return atomic_load_explicit(&outlet->ports[chunk], memory_order_acquire)[place].name;
+}
+
+const char *rfi_outlet_port_name(struct rfi_outlet *outlet, uint32_t port)
+{
+    return name_of(outlet, port);
 }
 
 static uint32_t port_locked(struct rfi_outlet *outlet, const char *port)
 {
     if (outlet->port_map == NULL && (outlet->port_map = rfi_map_new()) == NULL)
         return UINT32_MAX;
-    uintptr_t known = (uintptr_t)rfi_map_get(outlet->port_map, port);
-    if (known != 0)
-        return (uint32_t)(known - 1);
+    const struct rfi_outlet_port *known = rfi_map_get(outlet->port_map, port);
+    if (known != NULL)
+        return known->number;
     size_t place;
     size_t chunk = chunk_of(outlet->port_count, &place);
-    char **ports = atomic_load_explicit(&outlet->ports[chunk], memory_order_relaxed);
+    struct rfi_outlet_port *ports =
+        atomic_load_explicit(&outlet->ports[chunk], memory_order_relaxed);
     if (ports == NULL) {
-        ports = calloc((size_t)FIRST_CHUNK << chunk, sizeof(char *));
+        ports = calloc((size_t)FIRST_CHUNK << chunk, sizeof *ports);
         if (ports == NULL)
             return UINT32_MAX;
         /* [OL2] release: pairs with rfi_outlet_port_name */
         atomic_store_explicit(&outlet->ports[chunk], ports, memory_order_release);
     }
     char *copy = strdup(port);
-    if (copy == NULL ||
-        rfi_map_add(outlet->port_map, port, (void *)((uintptr_t)outlet->port_count + 1)) !=
-            RF_OK) {
+    if (copy == NULL || rfi_map_add(outlet->port_map, port, &ports[place]) != RF_OK) {
         free(copy);
         return UINT32_MAX;
     }
-    ports[place] = copy;
+    ports[place] = (struct rfi_outlet_port){.name = copy, .number = outlet->port_count};
     return outlet->port_count++;
 }
 
@@ -225,9 +230,9 @@ uint32_t rfi_outlet_route_locked(struct rfi_outlet *outlet, const char *source, 
     if (number == UINT32_MAX || size < 0 || (size_t)size >= sizeof key ||
         (outlet->route_map == NULL && (outlet->route_map = rfi_map_new()) == NULL))
         return UINT32_MAX;
-    uintptr_t known = (uintptr_t)rfi_map_get(outlet->route_map, key);
-    if (known != 0)
-        return (uint32_t)(known - 1);
+    const struct rfi_outlet_route *known = rfi_map_get(outlet->route_map, key);
+    if (known != NULL)
+        return known->number;
     size_t place;
     size_t chunk = chunk_of(outlet->route_count, &place);
     struct rfi_outlet_route *routes =
@@ -241,12 +246,12 @@ uint32_t rfi_outlet_route_locked(struct rfi_outlet *outlet, const char *source, 
     }
     char *copy = source == NULL ? NULL : strdup(source);
     if ((source != NULL && copy == NULL) ||
-        rfi_map_add(outlet->route_map, key, (void *)((uintptr_t)outlet->route_count + 1)) !=
-            RF_OK) {
+        rfi_map_add(outlet->route_map, key, &routes[place]) != RF_OK) {
         free(copy);
         return UINT32_MAX;
     }
-    routes[place] = (struct rfi_outlet_route){.port = number, .source = copy};
+    routes[place] =
+        (struct rfi_outlet_route){.port = number, .number = outlet->route_count, .source = copy};
     return outlet->route_count++;
 }
 
@@ -261,8 +266,7 @@ rf_err rfi_outlet_push(struct rfi_outlet *outlet, uint32_t port, rf_message *msg
 static void wait_for_wakes(struct rfi_outlet *outlet)
 {
     /* [OL1] acquire: pairs with schedule_box. The token in hand is one more than those given back. */
-    while (atomic_load_explicit(&outlet->wakes_done, memory_order_acquire) <
-           outlet->idle_count + 1)
+    while (atomic_load_explicit(&outlet->wakes_done, memory_order_acquire) < outlet->idle_count + 1)
         (void)sched_yield(); /* another thread is inside `wake`, which does not block */
 }
 

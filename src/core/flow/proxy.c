@@ -40,8 +40,9 @@ static rf_err make_proxy(rf_network *net, const char *id, const char *component,
     proxy->notices_end = &proxy->notices;
     proxy->is_pumping = true; /* until the bridge has opened it */
     proxy->node.id = strdup(id);
-    rf_err err = proxy->node.id == NULL ? RF_ENOMEM
-                                        : rfi_split_remote(component, &proxy->actor, &proxy->network);
+    rf_err err = proxy->node.id == NULL
+                     ? RF_ENOMEM
+                     : rfi_split_remote(component, &proxy->actor, &proxy->network);
     if (err == RF_OK)
         err = rfi_outlet_make(net, NULL, NULL, 0, &proxy->outlet);
     if (err != RF_OK) {
@@ -306,10 +307,8 @@ rf_err rfi_proxy_publish_locked(struct rfi_proxy *proxy)
 static void tell_sent(struct rfi_proxy *proxy, const char *port, const struct rfi_wire *wire,
                       rf_message *msg)
 {
-    rf_event event = {.type = RF_EVENT_MESSAGE_SENT,
-                      .actor = proxy->node.id,
-                      .port = port,
-                      .message = msg};
+    rf_event event = {
+        .type = RF_EVENT_MESSAGE_SENT, .actor = proxy->node.id, .port = port, .message = msg};
     wire->target->ops->describe(wire->target, wire->port, &event.to_actor, &event.to_port);
     rfi_events_post(proxy->net, &event);
 }

@@ -14,17 +14,13 @@
 #ifndef RFI_ROUTER_H
 #define RFI_ROUTER_H
 
+#include "core/actor/receipt.h"
 #include "core/message/message_internal.h"
 #include <reflow/network.h>
 
 /* ---- receipts ---- */
 
-/* Embedded in an object of the pusher, who keeps it alive until every push was consumed. */
-struct rfi_receipt {
-    /* Once for each message pushed with this receipt, after the actor's callback returned or when the
-     * message was dropped. Any thread; must not block. */
-    void (*consumed)(struct rfi_receipt *receipt, size_t size);
-};
+/* struct rfi_receipt, and rfi_reply_fail for requests: core/actor/receipt.h. */
 
 /* ---- targets: net -> local actor ---- */
 
@@ -76,7 +72,8 @@ struct rfi_outlet_item {
     rf_message *msg; /* owned by the popper */
     rf_reply *reply; /* owned by the popper: answer with rf_reply_send or rfi_reply_fail */
     uint32_t port;
-    const char *source_actor; /* id of the emitting node, borrowed until the outlet goes; NULL: unknown */
+    /* id of the emitting node, borrowed until the outlet goes; NULL: unknown */
+    const char *source_actor;
 };
 /* Owner thread only. False: empty, and the next push will call wake. */
 bool rfi_outlet_pop(struct rfi_outlet *outlet, struct rfi_outlet_item *out);
@@ -87,8 +84,6 @@ size_t rfi_outlet_depth(const struct rfi_outlet *outlet);
 
 /* ---- replies ---- */
 
-/* Fail a request: its callback gets `err` instead of a message. Takes `reply`. Any thread. */
-void rfi_reply_fail(rf_reply *reply, rf_err err);
 /* A reply that calls `on_reply` once, at the deadline at the latest (timeout_ms 0: the pusher has its own
  * deadline and none is kept here). For requests that come from a peer. */
 RF_NODISCARD rf_err rfi_reply_new(rf_network *net, uint64_t timeout_ms, rf_reply_fn on_reply,
@@ -125,8 +120,9 @@ size_t rfi_proxy_emit(struct rfi_proxy *proxy, const char *port, rf_message *msg
                       struct rfi_receipt *receipt);
 
 /* Ids of the local, non-proxy nodes that peers may see ("the true list"), in the order of their making. */
-void rfi_network_each_local(rf_network *net, bool (*visit)(void *user, const char *id,
-                                                          const rf_component *component),
+void rfi_network_each_local(rf_network *net,
+                            bool (*visit)(void *user, const char *id,
+                                          const rf_component *component),
                             void *user);
 /* Count messages that net could not deliver (rf_network_stats.dropped_count). */
 void rfi_network_count_dropped(rf_network *net, uint64_t count);

@@ -40,8 +40,8 @@ rf_err rfi_box_push(struct rfi_mailbox *box, uint32_t port, rf_message *msg,
                     struct rfi_receipt *receipt, rf_reply *reply, bool is_bounded)
 {
     uint32_t count;
-    if (is_bounded && (rfi_mailbox_length(box) >= box->capacity ||
-                       rfi_mailbox_is_heavy(box, box->capacity)))
+    if (is_bounded &&
+        (rfi_mailbox_length(box) >= box->capacity || rfi_mailbox_is_heavy(box, box->capacity)))
         return rfi_mailbox_is_closed(box) ? RF_ECLOSED : RF_EFULL;
     struct rfi_delivery *delivery = rfi_delivery_take(msg);
     if (delivery == NULL)
@@ -111,8 +111,6 @@ static rf_err find_place(rf_network *net, const char *actor, const char *port, s
         err = RF_ENOACTOR;
     } else {
         out->ops = rfi_network_bridge(net, &out->bridge);
-        if (out->ops == NULL)
-            err = RF_EUNSUPPORTED;
     }
     pthread_mutex_unlock(&net->lock);
     return err;
@@ -130,6 +128,8 @@ static rf_err send_to(rf_network *net, const char *actor, const char *port, rf_m
         rfi_mailbox_unref(place.box);
         return err;
     }
+    if (place.ops == NULL)
+        return RF_EUNSUPPORTED;
     char *remote_actor;
     char *remote_network;
     err = rfi_split_remote(actor, &remote_actor, &remote_network);
@@ -146,8 +146,7 @@ rf_err rf_network_send(rf_network *net, const char *actor, const char *port, rf_
     return msg == NULL ? RF_ENOMEM : send_to(net, actor, port, msg, NULL, true);
 }
 
-rf_err rf_network_add_initial(rf_network *net, const char *actor, const char *port,
-                              rf_message *msg)
+rf_err rf_network_add_initial(rf_network *net, const char *actor, const char *port, rf_message *msg)
 {
     return msg == NULL ? RF_ENOMEM : send_to(net, actor, port, msg, NULL, false);
 }
@@ -179,8 +178,8 @@ rf_err rf_network_request(rf_network *net, const char *actor, const char *port, 
         return err;
     }
     enum { NS_PER_MS = 1000000 };
-    uint64_t wait_ns = timeout_ms > UINT64_MAX / 4 / NS_PER_MS ? UINT64_MAX / 4
-                                                               : timeout_ms * NS_PER_MS;
+    uint64_t wait_ns =
+        timeout_ms > UINT64_MAX / 4 / NS_PER_MS ? UINT64_MAX / 4 : timeout_ms * NS_PER_MS;
     err = rfi_reply_arm(reply, now + wait_ns);
     if (err != RF_OK)
         rfi_reply_fail(reply, err); /* takes our reference; the holder's answer comes too late */
@@ -255,8 +254,8 @@ rf_err rfi_target_find(rf_network *net, const char *actor, const char *port,
     struct place place = {.box = NULL};
     pthread_mutex_lock(&net->lock);
     struct rfi_node *node = rfi_map_get(net->nodes, actor);
-    rf_err err = node == NULL || node->actor == NULL ? RF_ENOACTOR
-                                                     : place_at_node(node, port, &place);
+    rf_err err =
+        node == NULL || node->actor == NULL ? RF_ENOACTOR : place_at_node(node, port, &place);
     pthread_mutex_unlock(&net->lock);
     if (err != RF_OK) {
         free(target);
@@ -279,8 +278,7 @@ struct rfi_target *rfi_target_ref(struct rfi_target *target)
 void rfi_target_unref(struct rfi_target *target)
 {
     /* [TG1] acq_rel: the last holder frees */
-    if (target == NULL ||
-        atomic_fetch_sub_explicit(&target->refs, 1, memory_order_acq_rel) != 1)
+    if (target == NULL || atomic_fetch_sub_explicit(&target->refs, 1, memory_order_acq_rel) != 1)
         return;
     rfi_mailbox_unref(&target->actor->box);
     free(target);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The window of message ids. */
-#include "net/dedup.h"
 #include "net/dead_letters.h"
+#include "net/dedup.h"
 #include "support/rf_test.h"
 
 static bool seen(struct rfi_dedup *dedup, unsigned number)

@@ -4,7 +4,7 @@
 #include "support/rf_test.h"
 
 #define MS UINT64_C(1000000)
-#define S (1000 * MS)
+#define S  (1000 * MS)
 
 enum { MIN_MS = 100, MAX_MS = 30000, ALL = UINT32_MAX };
 
@@ -141,9 +141,8 @@ Test(dialer, two_entries_of_one_network_are_not_dialled_at_once)
     rfi_dialer_started(first);
     cr_assert_null(rfi_dialer_due(&dialer, S));
     rfi_dialer_failed(&dialer, first->id, RF_ESYS, "refused", false, S, ALL);
-    cr_assert_eq(rfi_dialer_due(&dialer, S + MIN_MS * MS), first->next_ns <= S + MIN_MS * MS
-                                                              ? first
-                                                              : second);
+    cr_assert_eq(rfi_dialer_due(&dialer, S + MIN_MS * MS),
+                 first->next_ns <= S + MIN_MS * MS ? first : second);
     rfi_dialer_fini(&dialer);
 }
 

@@ -29,7 +29,7 @@ static void init(struct fixture *fixture, uint32_t capacity)
 Test(mailbox, the_first_push_gives_the_token_and_release_takes_it_back)
 {
     struct fixture fixture;
-    struct rfi_delivery items[2] = {0};
+    struct rfi_delivery items[2] = {{.port = 0}};
     uint32_t count = 0;
     init(&fixture, 4);
 
@@ -52,8 +52,8 @@ Test(mailbox, the_first_push_gives_the_token_and_release_takes_it_back)
 Test(mailbox, order_is_that_of_the_pushes_over_runs)
 {
     struct fixture fixture;
-    struct rfi_delivery items[6] = {0};
-    uint32_t count;
+    struct rfi_delivery items[6] = {{.port = 0}};
+    uint32_t count = 0;
     init(&fixture, 4);
     for (int i = 0; i < 3; i++)
         (void)rfi_mailbox_push(&fixture.box, &items[i].node, &count);
@@ -71,8 +71,8 @@ Test(mailbox, order_is_that_of_the_pushes_over_runs)
 Test(mailbox, push_after_close_is_refused_and_what_was_accepted_is_there)
 {
     struct fixture fixture;
-    struct rfi_delivery items[2] = {0};
-    uint32_t count;
+    struct rfi_delivery items[2] = {{.port = 0}};
+    uint32_t count = 0;
     bool was_closed = true;
     init(&fixture, 4);
     (void)rfi_mailbox_push(&fixture.box, &items[0].node, &count);
@@ -101,7 +101,7 @@ Test(mailbox, the_depth_is_exact_beyond_the_counter)
     struct fixture fixture;
     enum { MANY = 3 * RFI_BOX_COUNT_MAX };
     struct rfi_delivery *items = calloc(MANY, sizeof *items);
-    uint32_t count;
+    uint32_t count = 0;
     cr_assert_not_null(items);
     init(&fixture, 4);
 
@@ -123,7 +123,7 @@ Test(mailbox, the_depth_is_exact_beyond_the_counter)
 Test(mailbox, over_means_more_than_the_capacity_and_room_is_half_of_it)
 {
     struct fixture fixture;
-    struct rfi_delivery items[5] = {0};
+    struct rfi_delivery items[5] = {{.port = 0}};
     uint32_t count = 0;
     init(&fixture, 4);
     for (int i = 0; i < 4; i++)

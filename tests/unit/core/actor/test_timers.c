@@ -53,8 +53,8 @@ Test(timers, they_fire_in_the_order_of_their_deadlines, .timeout = 30)
         int number = i * 77 % COUNT; /* every number once, in no order */
         entries[i].number = number;
         rfi_timer_init(&entries[i].timer, on_fire);
-        cr_assert_eq(
-            rfi_timers_arm(&timers, &entries[i].timer, base + (uint64_t)number * 10000), RF_OK);
+        cr_assert_eq(rfi_timers_arm(&timers, &entries[i].timer, base + (uint64_t)number * 10000),
+                     RF_OK);
     }
     wait_fired(COUNT);
 

@@ -128,7 +128,7 @@ Test(split_words, stops_in_the_middle_of_a_piece_while_its_target_is_full, .time
 {
     struct rig *rig = rig_open_with("tpl_split_words", NULL, "{\"mailbox_capacity\":8}");
     enum { WORDS = 30000 };
-    char *text = malloc(WORDS * 2);
+    char *text = malloc((size_t)2 * WORDS);
     cr_assert_not_null(text);
     for (size_t i = 0; i < WORDS; i++) {
         text[2 * i] = 'w';
@@ -136,7 +136,7 @@ Test(split_words, stops_in_the_middle_of_a_piece_while_its_target_is_full, .time
     }
     rig_hold(rig, true);
 
-    send_bytes(rig, text, WORDS * 2);
+    send_bytes(rig, text, (size_t)2 * WORDS);
     rig_send_flow(rig, "input");
     rf_message *first = rig_next(rig, "word"); /* the probe is in its callback now */
     for (int i = 0; i < 20000; i++)

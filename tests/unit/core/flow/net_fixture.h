@@ -207,14 +207,13 @@ static inline void add_node(rf_network *net, const char *id, const char *compone
     OK(rf_network_add_node(net, id, component, NULL, NULL));
 }
 
-static inline void connect_ports(rf_network *net, const char *from, const char *out,
-                                 const char *to, const char *in)
+static inline void connect_ports(rf_network *net, const char *from, const char *out, const char *to,
+                                 const char *in)
 {
     OK(rf_network_add_connection(net, from, out, to, in, NULL));
 }
 
-static inline void send_integer(rf_network *net, const char *actor, const char *port,
-                                int64_t value)
+static inline void send_integer(rf_network *net, const char *actor, const char *port, int64_t value)
 {
     OK(rf_network_send(net, actor, port, rf_message_integer(value)));
 }

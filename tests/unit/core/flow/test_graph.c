@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading and writing graphs: both forms, sub-graphs, and every mistake at its place. Programs run
- * from the top of the source tree, or find it in RF_SOURCE_DIR. */
+ * from the top of the source tree, or find it in REFLOW_SOURCE_DIR. */
 #include "core/flow/graph_model.h"
 #include "support/rf_test.h"
 #include <reflow/graph.h>
@@ -9,7 +9,7 @@
 
 static char *vector(const char *name)
 {
-    const char *top = getenv("RF_SOURCE_DIR");
+    const char *top = getenv("REFLOW_SOURCE_DIR");
     char *path = NULL;
     cr_assert_geq(asprintf(&path, "%s/tests/vectors/%s", top != NULL ? top : ".", name), 0);
     return path;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Checking graphs against a network and bringing them into it. Programs run from the top of the
- * source tree, or find it in RF_SOURCE_DIR. */
+ * source tree, or find it in REFLOW_SOURCE_DIR. */
 #include "support/rf_test.h"
 #include <reflow/graph.h>
 
@@ -42,7 +42,7 @@ static rf_graph *parse(const char *json)
 
 static rf_graph *load(const char *name)
 {
-    const char *top = getenv("RF_SOURCE_DIR");
+    const char *top = getenv("REFLOW_SOURCE_DIR");
     char path[1024];
     rf_graph *graph = NULL;
     rf_diag diag = {0};

@@ -114,12 +114,12 @@ Test(target, a_receipt_is_consumed_once_for_each_message, .timeout = 60)
         OK(rfi_target_push(target, rf_message_integer(i), &receipt.receipt, NULL));
     cr_assert(gate_wait(1));
     cr_assert_eq(atomic_load(&receipt.count), 0);
-    cr_assert_geq(rfi_target_depth(target), 10 * CAPACITY - 1);
+    cr_assert_geq(rfi_target_depth(target), (size_t)10 * CAPACITY - 1);
     gate_open();
     OK(rf_network_drain(net, WAIT_MS));
 
     cr_assert_eq(atomic_load(&receipt.count), 10 * CAPACITY);
-    cr_assert_eq(atomic_load(&receipt.bytes), 80 * CAPACITY);
+    cr_assert_eq(atomic_load(&receipt.bytes), (size_t)80 * CAPACITY);
     rfi_target_unref(rfi_target_ref(target));
     rfi_target_unref(target);
     rf_network_free(net);
@@ -502,7 +502,8 @@ Test(proxy, a_request_through_an_outlet_can_be_answered_or_failed, .timeout = 60
 static bool collect_id(void *user, const char *id, const rf_component *component)
 {
     char *list = user;
-    strcat(list, id);
+    size_t used = strlen(list);
+    (void)snprintf(list + used, 64 - used, "%s", id);
     return component != NULL;
 }
 

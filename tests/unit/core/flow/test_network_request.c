@@ -228,8 +228,9 @@ Test(event, a_subscriber_hears_in_the_words_of_the_rust_reflow, .timeout = 60)
         rf_event_free(event);
     }
     rf_subscription_free(sub);
-    OK(rf_network_subscribe(net, 1U << RF_EVENT_ACTOR_EMIT | 1U << RF_EVENT_MESSAGE_SENT |
-                                     1U << RF_EVENT_ACTOR_COMPLETED,
+    OK(rf_network_subscribe(net,
+                            1U << RF_EVENT_ACTOR_EMIT | 1U << RF_EVENT_MESSAGE_SENT |
+                                1U << RF_EVENT_ACTOR_COMPLETED,
                             0, &sub));
 
     send_integer(net, "a", "in", 7);
@@ -268,8 +269,7 @@ Test(event, messages_from_outside_failures_idleness_and_the_end_are_told, .timeo
         OK(rf_subscription_next(sub, WAIT_MS, &event));
         has_failed |= event->type == RF_EVENT_ACTOR_FAILED &&
                       strcmp(event->error, "asked for") == 0 && strcmp(event->actor, "s") == 0;
-        has_received |=
-            event->type == RF_EVENT_MESSAGE_RECEIVED && strcmp(event->port, "in") == 0;
+        has_received |= event->type == RF_EVENT_MESSAGE_RECEIVED && strcmp(event->port, "in") == 0;
         rf_event_free(event);
     }
     cr_assert(has_failed && has_received);

@@ -346,9 +346,9 @@ Test(config, mistakes_in_metadata_are_told)
 
     cr_assert_eq(rf_network_add_node(net, "z", "Sink", "{\"a\":", &diag), RF_EFORMAT);
     cr_assert_eq(rf_network_add_node(net, "z", "Sink", "[1]", &diag), RF_EFORMAT);
-    cr_assert_eq(rf_network_add_node(net, "z", "Sink",
-                                     "{\"supervision\":{\"policy\":\"restrat\"}}", &diag),
-                 RF_EFORMAT);
+    cr_assert_eq(
+        rf_network_add_node(net, "z", "Sink", "{\"supervision\":{\"policy\":\"restrat\"}}", &diag),
+        RF_EFORMAT);
     cr_assert_not_null(strstr(diag.text, "\"restart\""));
     cr_assert_eq(rf_network_add_node(net, "z", "Sink", "{\"mailbox_capacity\":0}", &diag),
                  RF_EFORMAT);

@@ -5,7 +5,7 @@
  * only; its name holds the process id and a counter, and O_EXCL makes a clash an error instead of
  * an overwrite. It gets the mode of the file that it replaces. The folder is synced after the rename,
  * so that the name survives a power cut as well. Nothing is locked: of two writers the last wins. */
-#include "core/flow/graph_file.h"
+#include "core/base/file.h"
 #include "core/base/diag.h"
 #include <errno.h>
 #include <fcntl.h>
