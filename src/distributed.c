@@ -41,7 +41,7 @@ struct rf_distributed {
     struct rfi_peer_questions questions;
     char *instance_id;
     uint64_t started_ms;
-    char address[ADDRESS_SIZE];
+    char address[ADDRESS_SIZE]; /* written by start; others read it once has_address is true */
     /* under mutex */
     pthread_mutex_t mutex;
     rf_config *given; /* the newest configuration as its owner gave it, for the next reload */
@@ -49,7 +49,7 @@ struct rf_distributed {
     bool is_started, is_stopped;
     /* any thread */
     _Atomic(struct rfi_discovery *) discovery; /* made at the start, when the port is known */
-    atomic_bool is_serving;
+    atomic_bool is_serving, has_address;
 };
 
 static rf_err make_parts(struct rf_distributed *node);
@@ -109,6 +109,8 @@ rf_err rf_distributed_start(rf_distributed *node, rf_diag *out_diag)
     if (err != RF_OK)
         goto out;
     (void)snprintf(node->address, sizeof node->address, "%s", rfi_bridge_address(node->bridge));
+    /* [DN1] release: the address is whole; pairs with the acquire in write_status. */
+    atomic_store_explicit(&node->has_address, true, memory_order_release);
     err = start_discovery(node);
     if (err != RF_OK) {
         (void)rfi_diag_set(out_diag, err, "discovery cannot be started: %s", rf_err_text(err));
@@ -453,7 +455,9 @@ static void write_status(void *user, struct rfi_json_writer *w)
     rfi_jsonw_kv_string(w, "network_id", node->config->network_id);
     rfi_jsonw_kv_string(w, "instance_id", node->instance_id);
     rfi_jsonw_kv_string(w, "version", rf_version());
-    rfi_jsonw_kv_string(w, "address", node->address);
+    /* [DN1] acquire: the port answers before the start has ended; pairs with rf_distributed_start. */
+    bool has_address = atomic_load_explicit(&node->has_address, memory_order_acquire);
+    rfi_jsonw_kv_string(w, "address", has_address ? node->address : "");
     rfi_jsonw_kv_int(w, "pid", getpid());
     rfi_jsonw_kv_uint(w, "uptime_ms", view_uptime_ms(node));
     rfi_jsonw_kv_string(w, "state", is_ready(node, &why_not) ? "serving" : "not serving");

@@ -14,12 +14,13 @@ typedef struct rf_subscription rf_subscription;
 
 /** Options of a network. Zero takes the default everywhere. */
 typedef struct rf_network_options {
-    size_t struct_size;        /**< sizeof(rf_network_options) */
-    const char *network_id;    /**< name in events and logs; default "local" */
-    uint32_t workers;          /**< threads of the actor pool; default: cores, at most 64 */
-    uint32_t mailbox_capacity; /**< messages; those of 1 KiB and more also fill it by their bytes, at
+    size_t struct_size;     /**< sizeof(rf_network_options) */
+    const char *network_id; /**< name in events and logs; default "local" */
+    uint32_t workers;       /**< threads of the actor pool; default: cores, at most 64 */
+    uint32_t
+        mailbox_capacity; /**< messages; those of 1 KiB and more also fill it by their bytes, at
                                     1 KiB for each message of it; default 1024 */
-    uint32_t actors_max;       /**< default 4,194,304 */
+    uint32_t actors_max;  /**< default 4,194,304 */
 } rf_network_options;
 
 /** Make a network; it runs nothing before rf_network_start.

@@ -117,7 +117,7 @@ struct rfi_peer {
     uint64_t next_request_id;
     struct rfi_discovery_wait *discoveries;
     uint64_t next_ns, tap_retry_ns;
-    uint64_t down_ns, up_wall_ns, up_count;
+    uint64_t down_ns, up_count;
     uint32_t pending_count; /* intakes and inquiries that still point here */
     bool has_pending_taps, has_flows;
     struct rfi_dedup dedup; /* Rust wire */

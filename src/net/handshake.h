@@ -32,11 +32,11 @@ struct rfi_hello { /* both directions */
     char network_id[RFI_NAME_SIZE];
     char instance_id[RFI_NAME_SIZE];
     bool has_token;
-    char token[RFI_TOKEN_SIZE];       /* dialler */
-    bool is_success;                  /* acceptor */
-    char error[256];                  /* acceptor; empty: null */
-    bool is_native;                   /* capability and reflow_native are both there */
-    bool has_actors;                  /* RFI_CAPABILITY_ACTORS */
+    char token[RFI_TOKEN_SIZE]; /* dialler */
+    bool is_success;            /* acceptor */
+    char error[256];            /* acceptor; empty: null */
+    bool is_native;             /* capability and reflow_native are both there */
+    bool has_actors;            /* RFI_CAPABILITY_ACTORS */
     struct rfi_native_hello native;
 };
 
@@ -47,8 +47,8 @@ void rfi_handshake_write_response(const struct rfi_hello *hello, bool with_nativ
                                   struct rfi_buf *out);
 /* Read one, as liberally as serde does (members in any order, extra members, an array in field order).
  * At most 4 KiB. RF_EFORMAT with the reason. */
-RF_NODISCARD rf_err rfi_handshake_read_request(const void *text, size_t size,
-                                               struct rfi_hello *out, rf_diag *out_diag);
+RF_NODISCARD rf_err rfi_handshake_read_request(const void *text, size_t size, struct rfi_hello *out,
+                                               rf_diag *out_diag);
 RF_NODISCARD rf_err rfi_handshake_read_response(const void *text, size_t size,
                                                 struct rfi_hello *out, rf_diag *out_diag);
 /* Are the tokens the same? SHA-256 of both, CRYPTO_memcmp: the time tells nothing. */

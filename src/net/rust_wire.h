@@ -24,8 +24,8 @@ struct rfi_rust_frame {
     /* RFI_RUST_MESSAGE */
     struct rfi_rust_text message_id, source_network, source_actor, target_network, target_actor,
         target_port;
-    rf_message *payload;   /* owned by the caller */
-    bool has_stream_name;  /* the payload used `Stream`: an old peer */
+    rf_message *payload;  /* owned by the caller */
+    bool has_stream_name; /* the payload used `Stream`: an old peer */
     /* heartbeat, requests, responses */
     struct rfi_rust_text network_id, request_id, requesting_network;
     size_t actor_count;

@@ -41,17 +41,17 @@ void rfi_run_free(struct rfi_run *run);
 
 struct rfi_transport_options {
     uint32_t io_threads;
-    uint32_t message_bytes_max;         /* over all fragments */
+    uint32_t message_bytes_max; /* over all fragments */
     uint32_t websocket_frame_bytes_max;
-    uint32_t fragments_max;             /* per message */
-    uint32_t handshake_timeout_ms;      /* connect, upgrade, first bytes: absolute, each */
-    uint32_t pending_connections_max;   /* accepted, not yet approved (rfi_conn_approve) */
+    uint32_t fragments_max;           /* per message */
+    uint32_t handshake_timeout_ms;    /* connect, upgrade, first bytes: absolute, each */
+    uint32_t pending_connections_max; /* accepted, not yet approved (rfi_conn_approve) */
     uint32_t pending_per_address_max;
     uint32_t control_frames_per_second_max; /* ping, pong from one peer */
-    uint32_t read_budget_bytes;         /* 0: 4 MiB */
-    uint32_t write_low_bytes;           /* on_drain threshold, 0: 256 KiB */
+    uint32_t read_budget_bytes;             /* 0: 4 MiB */
+    uint32_t write_low_bytes;               /* on_drain threshold, 0: 256 KiB */
     uint32_t poll_us;
-    bool has_http;                      /* on_http takes what is HTTP; else such connections get 404 */
+    bool has_http; /* on_http takes what is HTTP; else such connections get 404 */
 };
 
 /* All callbacks: on an I/O thread, never blocking. on_closed is the last one of a connection. */

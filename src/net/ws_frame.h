@@ -40,7 +40,7 @@ enum rfi_frame_event {
     RFI_FRAME_PING,    /* parser->control */
     RFI_FRAME_PONG,
     RFI_FRAME_CLOSE, /* parser->close_code (0: none), its reason in control; feed nothing more */
-    RFI_FRAME_FAIL /* parser->fail_*, parser->close_code to answer with; feed nothing more */
+    RFI_FRAME_FAIL   /* parser->fail_*, parser->close_code to answer with; feed nothing more */
 };
 
 struct rfi_frame_limits {

@@ -6,10 +6,12 @@ import json
 import os
 import pathlib
 import random
+import signal
 import subprocess
 import threading
 import time
 import unittest
+import urllib.request
 
 from support import BIN, ROOT, NodeTest, folder, main, wait_until
 
@@ -172,8 +174,78 @@ class WordCount(NodeTest):
             self.assertEqual(json.loads(out.read_text(encoding="utf-8")), {"caf\ufffd": 1, "ok": 2})
 
     def test_usage(self):
-        for arguments in (["demo", "--nope"], ["demo", "a", "b"]):
+        for arguments in (["demo", "--nope"], ["demo", "a", "b"], ["demo", "a", "--out"],
+                          ["demo", "a", "--out", ""]):
             self.assertEqual(self.ctl(*arguments).returncode, 2)
+
+    def test_bad_places_for_the_counts(self):
+        with folder() as directory:
+            path = directory / "text"
+            path.write_text("one two")
+            (directory / "link").symlink_to(path)
+            for out, word in [(directory, "is a folder"), (directory / "no" / "x", "not there"),
+                              (path, "is the file to count"),
+                              (directory / "link", "is the file to count"),
+                              (directory / ("n" * 255), "too long")]:
+                result = self.ctl("demo", path, "--out", out)
+                self.assertEqual(result.returncode, 1, out)
+                self.assertIn(word, result.stderr)
+                self.assertNotIn("incomplete", result.stderr)
+                self.assertEqual(path.read_text(), "one two")
+
+    def test_a_pipe_is_refused_at_once(self):
+        with folder() as directory:
+            path = directory / "pipe"
+            os.mkfifo(path)
+            result = self.ctl("demo", path, "--out", directory / "out.json", timeout=10)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("not a regular file", result.stderr)
+
+    def test_ctrl_c_leaves_no_process(self):
+        with folder() as directory:
+            path = directory / "text"
+            path.write_bytes(b"one two three four five six seven eight nine ten\n" * 2_000_000)
+            process = subprocess.Popen([BIN / "reflowctl", "demo", path, "--out", directory / "out"],
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                       start_new_session=True, env={**os.environ,
+                                                                    "TMPDIR": str(directory)})
+            try:
+                while "wires" not in process.stdout.readline():
+                    pass
+                nodes = children_of(process.pid)
+                self.assertEqual(len(nodes), 3)
+                os.killpg(process.pid, signal.SIGINT)  # what a terminal does
+                _, stderr = process.communicate(timeout=60)
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                    process.communicate()
+            self.assertEqual(process.returncode, 1, stderr)
+            self.assertIn("interrupted", stderr)
+            for pid, _ in nodes.values():
+                self.assertFalse(pathlib.Path(f"/proc/{pid}").exists())
+            logs = "".join(log.read_text() for log in directory.glob("reflow-demo-*/*.log"))
+            self.assertEqual(logs, "", "logs of an interrupted demo are removed")
+            self.assertFalse((directory / "out").exists())
+
+    def test_keep_says_how_to_stop_the_nodes(self):
+        with folder() as directory:
+            path = directory / "text"
+            path.write_text("one two one")
+            result = self.ctl("demo", path, "--out", directory / "out", "--keep")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            pids = [int(word) for word in result.stdout.split("kill ")[1].split("\n")[0].split()]
+            try:
+                self.assertEqual(len(pids), 3)
+                for line in result.stdout.splitlines():
+                    if "/health" in line:
+                        url = line.split()[0]
+                        self.assertEqual(json.load(urllib.request.urlopen(url))["status"], "healthy")
+            finally:
+                for pid in pids:
+                    os.kill(pid, signal.SIGTERM)
+            wait_until(lambda: not any(pathlib.Path(f"/proc/{pid}/exe").exists() for pid in pids),
+                       "the nodes have ended")
 
     def test_count_killed_and_started_again(self):
         """The workflow goes on with a new `count`; what was lost is said and counted in /status."""
@@ -192,7 +264,6 @@ class WordCount(NodeTest):
                     lines.append(process.stdout.readline())
                 url = next(line.split("/health")[0].strip() for i, line in enumerate(lines)
                            if i > 0 and lines[i - 1].startswith("count"))
-                import urllib.request
                 wait_until(lambda: json.load(urllib.request.urlopen(url + "/status"))["network"]
                            ["received"] > 100_000, "count is at work")
                 pid, command = nodes["count"]

@@ -59,8 +59,14 @@ static void on_closed(void *user, struct rfi_conn *conn, rf_err err, const char 
     (void)pthread_mutex_unlock(&peer->mutex);
 }
 
+static void on_drain(void *user, struct rfi_conn *conn)
+{
+    (void)user;
+    (void)conn;
+}
+
 static const struct rfi_transport_ops peer_ops = {
-    .on_open = on_open, .on_run = on_run, .on_closed = on_closed};
+    .on_open = on_open, .on_run = on_run, .on_drain = on_drain, .on_closed = on_closed};
 
 static struct peer *peer_start(void)
 {

@@ -56,6 +56,26 @@ static void print_table(struct json_object *rows, const struct column *columns, 
     }
 }
 
+/* One member of the status: lists with an item a line, objects on one line. */
+static void print_member(struct json_object *json, const char *key, struct json_object *value)
+{
+    if (json_object_is_type(value, json_type_array)) {
+        printf("%s:\n", key);
+        for (size_t i = 0; i < json_object_array_length(value); i++)
+            printf("  %s\n", json_object_to_json_string_ext(json_object_array_get_idx(value, i),
+                                                            JSON_C_TO_STRING_SPACED |
+                                                                JSON_C_TO_STRING_NOSLASHESCAPE));
+    } else if (json_object_is_type(value, json_type_object)) {
+        printf("%-16s %s\n", key,
+               json_object_to_json_string_ext(value, JSON_C_TO_STRING_SPACED |
+                                                         JSON_C_TO_STRING_NOSLASHESCAPE));
+    } else {
+        printf("%-16s ", key);
+        print_cell(json, key, 0);
+        putchar('\n');
+    }
+}
+
 enum ctl_exit ctl_status(const struct ctl *ctl, int argc, char **argv)
 {
     (void)argv;
@@ -67,24 +87,10 @@ enum ctl_exit ctl_status(const struct ctl *ctl, int argc, char **argv)
         return status;
     if (ctl->is_json)
         return print_json(json);
-    json_object_object_foreach(json, key, value)
-    {
-        if (json_object_is_type(value, json_type_array)) {
-            printf("%s:\n", key);
-            for (size_t i = 0; i < json_object_array_length(value); i++)
-                printf("  %s\n", json_object_to_json_string_ext(
-                                     json_object_array_get_idx(value, i),
-                                     JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
-        } else if (json_object_is_type(value, json_type_object)) {
-            printf("%-16s %s\n", key,
-                   json_object_to_json_string_ext(value, JSON_C_TO_STRING_SPACED |
-                                                             JSON_C_TO_STRING_NOSLASHESCAPE));
-        } else {
-            printf("%-16s ", key);
-            print_cell(json, key, 0);
-            putchar('\n');
-        }
-    }
+    struct json_object_iterator at = json_object_iter_begin(json);
+    struct json_object_iterator end = json_object_iter_end(json);
+    for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at))
+        print_member(json, json_object_iter_peek_name(&at), json_object_iter_peek_value(&at));
     (void)json_object_put(json);
     return CTL_OK;
 }

@@ -97,6 +97,10 @@ static enum ctl_exit parse_arguments(struct demo *demo, int argc, char **argv)
             demo->file = argv[i];
         }
     }
+    if (demo->out[0] == '\0') {
+        fputs("reflowctl demo: --out takes the name of a file\n", stderr);
+        return CTL_USAGE;
+    }
     if (demo->file == NULL)
         demo->file = "/usr/share/common-licenses/GPL-3";
     return CTL_OK;
@@ -147,7 +151,8 @@ static void scan_text(struct demo *demo, const unsigned char *text, size_t size)
 static enum ctl_exit check_file(struct demo *demo)
 {
     struct stat info;
-    int fd = open(demo->file, O_RDONLY | O_CLOEXEC);
+    /* O_NONBLOCK: a pipe is refused below, not waited for. */
+    int fd = open(demo->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return fail(demo->file, errno == ENOENT   ? "no such file"
                                 : errno == EACCES ? "no right to read it"
@@ -193,9 +198,14 @@ static enum ctl_exit check_out(struct demo *demo)
     (void)snprintf(copy2, sizeof copy2, "%s", demo->out);
     if (realpath(dirname(copy), dir) == NULL)
         return fail(demo->out, "its folder is not there");
-    struct stat info;
-    if (stat(demo->out, &info) == 0 && S_ISDIR(info.st_mode))
-        return fail(demo->out, "is a folder; --out takes a file");
+    struct stat info, source;
+    if (stat(demo->out, &info) == 0) {
+        if (S_ISDIR(info.st_mode))
+            return fail(demo->out, "is a folder; --out takes a file");
+        if (stat(demo->file_path, &source) == 0 && info.st_dev == source.st_dev &&
+            info.st_ino == source.st_ino)
+            return fail(demo->out, "is the file to count; --out takes another one");
+    }
     if (access(dir, W_OK) != 0)
         return fail(demo->out, "no right to write into its folder");
     int size = snprintf(demo->out_path, sizeof demo->out_path, "%s/%s",
@@ -254,10 +264,8 @@ static void exec_node(const struct demo *demo, const struct node *node, int outp
         dup2(log, STDERR_FILENO) < 0)
         _exit(127);
     clear_environment();
-    (void)signal(SIGINT, SIG_IGN); /* the terminal's ^C is for the demo, which ends us */
-    if (demo->is_kept)
-        (void)setsid();
-    else
+    (void)setsid(); /* the terminal's ^C is for the demo, which ends us */
+    if (!demo->is_kept)
         (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     const char *arguments[] = {demo->reflowd, "--config",
                                node->config,  discovery == NULL ? NULL : "--discovery",
@@ -315,6 +323,8 @@ static enum ctl_exit wait_ready(struct node *node)
         }
         used++;
     }
+    if (interrupted)
+        return fail("interrupted", "the nodes are stopped");
     fprintf(stderr, "reflowctl demo: node %s did not start; its log %s says:\n", node->name,
             node->log);
     show_log(node);
@@ -444,7 +454,9 @@ static enum ctl_exit wait_linked(const struct demo *demo, const struct ctl *ctl)
         struct timespec pause = {.tv_nsec = 20000000};
         (void)nanosleep(&pause, NULL);
     }
-    return fail("text and count", "did not find each other through the registry");
+    return interrupted
+               ? fail("interrupted", "the nodes are stopped")
+               : fail("text and count", "did not find each other through the registry");
 }
 
 /* Ask the reporting actor until it has the counts; look after the nodes meanwhile. */
@@ -493,6 +505,8 @@ static enum ctl_exit print_summary(const struct demo *demo, const struct ctl *ct
                                    struct json_object *summary, double seconds)
 {
     struct json_object *words = NULL, *unique = NULL;
+    if (!json_object_is_type(summary, json_type_object)) /* a text: what went wrong */
+        return fail("no counts", json_object_get_string(summary));
     (void)json_object_object_get_ex(summary, "words", &words);
     (void)json_object_object_get_ex(summary, "unique", &unique);
     unsigned long long counted = (unsigned long long)json_object_get_int64(words);
@@ -596,7 +610,7 @@ enum ctl_exit ctl_demo(const struct ctl *ctl, int argc, char **argv)
         return status;
     }
     stop_nodes(&demo);
-    if (status == CTL_OK)
+    if (status == CTL_OK || interrupted)
         remove_logs(&demo);
     else
         fprintf(stderr, "logs: %s\n", demo.log_dir);

@@ -34,7 +34,7 @@ static void destroy_box(struct rfi_mailbox *box)
     rfi_outs_free(actor->outs);
     rfi_outs_free(atomic_load_explicit(&actor->pending_outs, memory_order_relaxed)); /* alone */
     rfi_side_free(actor->side);
-    actor->on_free(actor);
+    actor->runtime->hooks->free_actor(actor);
 }
 
 static void describe_box(const struct rfi_mailbox *box, uint32_t port, const char **out_id,
@@ -50,7 +50,7 @@ const struct rfi_mailbox_ops rfi_actor_mailbox_ops = {
 
 void rfi_actor_init(struct rfi_actor *actor, struct rfi_runtime *runtime,
                     const rf_component *component, const char *id, uint32_t capacity,
-                    struct rfi_side *side, void (*on_free)(struct rfi_actor *))
+                    struct rfi_side *side)
 {
     rfi_mailbox_init(&actor->box, &rfi_actor_mailbox_ops, capacity, true);
     rfi_mailbox_ref(&actor->box); /* the token's, beside the directory's */
@@ -61,7 +61,6 @@ void rfi_actor_init(struct rfi_actor *actor, struct rfi_runtime *runtime,
     if (side != NULL)
         side->actor = actor;
     actor->can_restart = side != NULL && side->policy == RFI_POLICY_RESTART;
-    actor->on_free = on_free;
     rfi_runtime_list_add(runtime, actor);
 }
 
@@ -355,7 +354,7 @@ static bool is_packet_complete(const struct rfi_actor *actor)
 {
     const rf_component *component = actor->component;
     for (size_t i = 0; i < component->inport_count; i++) {
-        if (actor->inputs[i].msg != NULL)
+        if (actor->inputs->slots[i].msg != NULL)
             continue;
         if (component->firing == RF_FIRE_ALL)
             return false;
@@ -370,11 +369,12 @@ static enum rfi_verdict fire_packet(rf_context *ctx)
 {
     struct rfi_actor *actor = ctx->actor;
     const rf_component *component = actor->component;
-    rf_message **messages = (rf_message **)(void *)(actor->inputs + component->inport_count);
+    struct rfi_inputs *inputs = actor->inputs;
+    rf_message **messages = (rf_message **)(void *)(inputs->slots + component->inport_count);
     for (size_t i = 0; i < component->inport_count; i++)
-        messages[i] = actor->inputs[i].msg;
-    rf_reply *reply = actor->input_replies;
-    actor->input_replies = NULL;
+        messages[i] = inputs->slots[i].msg;
+    rf_reply *reply = inputs->replies;
+    inputs->replies = NULL;
     ctx->reply = reply;
     rf_err err = component->on_packet(ctx, actor->state, messages);
     if (reply != NULL)
@@ -398,10 +398,10 @@ void rfi_actor_drop_inputs(struct rfi_actor *actor, rf_err err)
     if (actor->inputs == NULL)
         return;
     for (size_t i = 0; i < actor->component->inport_count; i++)
-        if (actor->inputs[i].msg != NULL)
-            clear_input(&actor->inputs[i]);
-    rf_reply *reply = actor->input_replies;
-    actor->input_replies = NULL;
+        if (actor->inputs->slots[i].msg != NULL)
+            clear_input(&actor->inputs->slots[i]);
+    rf_reply *reply = actor->inputs->replies;
+    actor->inputs->replies = NULL;
     rfi_reply_fail(reply, err);
 }
 
@@ -410,21 +410,21 @@ static enum rfi_verdict gather(rf_context *ctx, struct rfi_delivery *delivery)
 {
     struct rfi_actor *actor = ctx->actor;
     if (actor->inputs == NULL) {
-        /* slots, and behind them the array that on_packet is given */
-        actor->inputs =
-            calloc(actor->component->inport_count, sizeof(struct rfi_input) + sizeof(rf_message *));
+        actor->inputs = calloc(1, sizeof *actor->inputs +
+                                      actor->component->inport_count *
+                                          (sizeof(struct rfi_input) + sizeof(rf_message *)));
         if (actor->inputs == NULL) {
             rfi_delivery_drop(delivery, RF_ENOMEM);
             return after_callback(ctx, RF_ENOMEM);
         }
     }
-    struct rfi_input *input = &actor->inputs[delivery->port];
+    struct rfi_input *input = &actor->inputs->slots[delivery->port];
     if (input->msg != NULL)
         clear_input(input);
     *input = (struct rfi_input){.msg = delivery->msg, .receipt = delivery->receipt};
     if (delivery->reply != NULL) {
-        delivery->reply->next = actor->input_replies;
-        actor->input_replies = delivery->reply;
+        delivery->reply->next = actor->inputs->replies;
+        actor->inputs->replies = delivery->reply;
     }
     rfi_delivery_release(delivery, delivery->msg);
     return is_packet_complete(actor) ? fire_packet(ctx) : RFI_GO_ON;

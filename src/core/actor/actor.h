@@ -49,6 +49,11 @@ struct rfi_input {
     struct rfi_receipt *receipt;
 };
 
+struct rfi_inputs {
+    rf_reply *replies;        /* of the requests among them, a chain */
+    struct rfi_input slots[]; /* one for each in-port; then the array that on_packet is given */
+};
+
 enum rfi_status {
     RFI_STATUS_READY, /* idle, queued: told from the mailbox */
     RFI_STATUS_RUNNING,
@@ -84,17 +89,16 @@ struct rfi_actor {
     struct rfi_runtime *runtime;
     const rf_component *component;
     const char *id;
-    void (*on_free)(struct rfi_actor *actor); /* frees the memory that the actor is in */
-    bool can_restart;                         /* then `side` is there from the beginning */
     /* owner: the token */
     struct rfi_side *side;
     void *state;
     struct rfi_outs *outs;
-    struct rfi_input *inputs; /* one for each in-port, when it waits for several */
-    rf_reply *input_replies;
+    struct rfi_inputs *inputs; /* when it waits for several */
     bool is_created;
     bool wants_resume;
     bool is_finished; /* closed and drained */
+    bool
+        can_restart; /* set once: `side` is there from the beginning, with a backoff timer in use */
     /* any thread */
     _Atomic(uint8_t) status; /* enum rfi_status; written by the token's owner */
     _Atomic(uint8_t) gone;   /* enum rfi_gone */
@@ -109,7 +113,7 @@ struct rfi_actor {
  * The caller publishes it, then gives the token to rfi_runtime_schedule. */
 void rfi_actor_init(struct rfi_actor *actor, struct rfi_runtime *runtime,
                     const rf_component *component, const char *id, uint32_t capacity,
-                    struct rfi_side *side, void (*on_free)(struct rfi_actor *));
+                    struct rfi_side *side);
 /* NULL: out of memory. */
 struct rfi_side *rfi_side_new(void);
 void rfi_side_free(struct rfi_side *side);

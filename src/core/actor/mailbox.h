@@ -146,7 +146,8 @@ static inline enum rfi_push rfi_mailbox_push(struct rfi_mailbox *box, struct rfi
         next = (old & RFI_BOX_WAITS) | RFI_BOX_BUSY |
                ((uint64_t)(count + 1) << RFI_BOX_COUNT_SHIFT) | top;
         /* [MB1] release: publishes the delivery and what its sender did before; pairs with the
-         * acquire in rfi_mailbox_take and rfi_mailbox_release */
+         * acquire in rfi_mailbox_take and rfi_mailbox_release. [MB2] acquire: who gets the token
+         * passes on what the last run did */
     } while (!atomic_compare_exchange_weak_explicit(&box->word, &old, next, memory_order_acq_rel,
                                                     memory_order_relaxed));
     *out_count = rfi_box_count(next);

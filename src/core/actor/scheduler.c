@@ -177,7 +177,7 @@ static void notify(struct rfi_runtime *runtime)
             }
         }
         /* All woke up by themselves. Another maker may have relied on the searcher that we counted, so
-         * look again after taking it back. */
+         * look again after taking it back ([SL2] seq_cst). */
         (void)atomic_fetch_sub_explicit(&runtime->searchers, 1, memory_order_seq_cst);
     }
 }

@@ -65,6 +65,8 @@ struct rfi_worker {
 struct rfi_runtime_hooks {
     /* An event that somebody subscribed to. Any thread; must not block. */
     void (*on_event)(void *user, const rf_event *event);
+    /* The last reference of an actor is gone: free the memory that it is in. Any thread. */
+    void (*free_actor)(struct rfi_actor *actor);
 };
 
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): as above */

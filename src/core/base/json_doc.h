@@ -27,13 +27,13 @@ struct rfi_json_doc;
 
 struct rfi_json {
     enum rfi_json_type type;
-    size_t start, end;           /* bytes of the value in the text, [start, end) */
-    const char *key;             /* decoded, terminated; NULL for array elements and the root */
+    size_t start, end; /* bytes of the value in the text, [start, end) */
+    const char *key;   /* decoded, terminated; NULL for array elements and the root */
     size_t key_size, key_start;
-    const struct rfi_json *next; /* next sibling, NULL at the end */
+    const struct rfi_json *next;  /* next sibling, NULL at the end */
     const struct rfi_json *first; /* first child, NULL when empty or scalar */
-    size_t count;                /* children */
-    const char *text;            /* RFI_JSON_STRING: decoded, terminated; NUMBER: as written, terminated */
+    size_t count;                 /* children */
+    const char *text; /* RFI_JSON_STRING: decoded, terminated; NUMBER: as written, terminated */
     size_t text_size;
     bool boolean;
 };

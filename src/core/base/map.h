@@ -17,7 +17,8 @@ void *rfi_map_get(const struct rfi_map *map, const char *key);
 void *rfi_map_get_bytes(const struct rfi_map *map, const void *key, size_t size);
 /* RF_EEXISTS when the key is there, RF_ENOMEM. */
 RF_NODISCARD rf_err rfi_map_add(struct rfi_map *map, const char *key, void *value);
-RF_NODISCARD rf_err rfi_map_add_bytes(struct rfi_map *map, const void *key, size_t size, void *value);
+RF_NODISCARD rf_err rfi_map_add_bytes(struct rfi_map *map, const void *key, size_t size,
+                                      void *value);
 /* Replaces; RF_ENOMEM only. */
 RF_NODISCARD rf_err rfi_map_set(struct rfi_map *map, const char *key, void *value);
 /* Returns the value that was there, or NULL. */

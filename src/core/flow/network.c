@@ -16,7 +16,10 @@
 
 enum { CAPACITY = 1024, ACTORS_MAX = 4194304 };
 
-static const struct rfi_runtime_hooks hooks = {.on_event = rfi_events_post};
+static void free_local(struct rfi_actor *actor);
+
+static const struct rfi_runtime_hooks hooks = {.on_event = rfi_events_post,
+                                               .free_actor = free_local};
 
 static rf_err make_side(const char *id, const char *metadata_json, struct rfi_side **out,
                         uint32_t *out_capacity, rf_diag *out_diag);
@@ -440,8 +443,7 @@ static rf_err add_local(rf_network *net, const char *id, const rf_component *com
         pthread_mutex_lock(&net->lock);
         err = enter_locked(net, &local->node, out_diag);
         if (err == RF_OK)
-            rfi_actor_init(&local->actor, &net->runtime, component, copy, capacity, side,
-                           free_local);
+            rfi_actor_init(&local->actor, &net->runtime, component, copy, capacity, side);
         pthread_mutex_unlock(&net->lock);
     }
     if (err != RF_OK) {

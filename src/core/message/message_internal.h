@@ -33,8 +33,8 @@ struct rfi_delivery {
     struct rfi_receipt *receipt; /* told when the message is consumed; NULL: nobody asks */
     rf_reply *reply;             /* who waits for an answer; NULL: nobody */
     uint32_t port;
-    uint16_t kind;               /* 0: a message; others belong to the actor layer */
-    uint16_t is_embedded;        /* part of its message, not of the pool */
+    uint16_t kind;        /* 0: a message; others belong to the actor layer */
+    uint16_t is_embedded; /* part of its message, not of the pool */
 };
 
 struct rf_message {
@@ -42,8 +42,8 @@ struct rf_message {
     _Atomic(uint32_t) refs;
     _Atomic(uint8_t) is_first_taken; /* the embedded delivery is in a queue */
     uint8_t kind;
-    uint16_t size_class;             /* of the pool */
-    uint32_t size;                   /* of the body, bytes */
+    uint16_t size_class; /* of the pool */
+    uint32_t size;       /* of the body, bytes */
     _Alignas(8) uint8_t body[];
 };
 

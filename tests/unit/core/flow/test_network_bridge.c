@@ -309,6 +309,78 @@ Test(outlet, a_tap_hears_what_its_actor_emits_and_mutes_it_when_full, .timeout =
     rf_network_free(net);
 }
 
+/* A thread that serves an outlet: sleeps until it is woken, pops until it is empty. */
+struct server {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct rfi_outlet *outlet;
+    int wakes;
+    bool is_over;
+    int64_t next; /* owner: the thread */
+};
+
+static void wake_server(void *user)
+{
+    struct server *server = user;
+    pthread_mutex_lock(&server->lock);
+    server->wakes++;
+    pthread_cond_signal(&server->changed);
+    pthread_mutex_unlock(&server->lock);
+}
+
+static void *serve_outlet(void *arg)
+{
+    struct server *server = arg;
+    struct rfi_outlet_item item;
+    pthread_mutex_lock(&server->lock);
+    while (!server->is_over) {
+        if (server->wakes == 0) {
+            pthread_cond_wait(&server->changed, &server->lock);
+            continue;
+        }
+        server->wakes = 0;
+        pthread_mutex_unlock(&server->lock);
+        while (rfi_outlet_pop(server->outlet, &item)) {
+            cr_assert_eq(rf_message_as_integer(item.msg), server->next++);
+            rf_message_unref(item.msg);
+        }
+        pthread_mutex_lock(&server->lock);
+    }
+    pthread_mutex_unlock(&server->lock);
+    return NULL;
+}
+
+static const struct rfi_outlet_ops server_ops = {.wake = wake_server};
+
+Test(outlet, a_served_tap_gets_all_in_order_through_many_mutes, .timeout = 60)
+{
+    enum { MANY = 20000 };
+    rf_network *net = make_network(2, CAPACITY);
+    struct server server = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    pthread_t thread;
+    add_node(net, "a", "Pass");
+    OK(rfi_outlet_tap(net, "a", "out", &server_ops, &server, 4, &server.outlet));
+    OK(rf_network_start(net));
+    cr_assert_eq(pthread_create(&thread, NULL, serve_outlet, &server), 0);
+
+    for (int64_t i = 0; i < MANY; i++) {
+        rf_message *msg = rf_message_integer(i);
+        WAIT_UNTIL(rf_network_send(net, "a", "in", msg) == RF_OK);
+    }
+    OK(rf_network_drain(net, WAIT_MS));
+    WAIT_UNTIL(rfi_outlet_depth(server.outlet) == 0);
+
+    pthread_mutex_lock(&server.lock);
+    server.is_over = true;
+    pthread_cond_signal(&server.changed);
+    pthread_mutex_unlock(&server.lock);
+    (void)pthread_join(thread, NULL);
+    cr_assert_eq(server.next, MANY);
+    rfi_outlet_close(server.outlet);
+    rfi_outlet_unref(server.outlet);
+    rf_network_free(net);
+}
+
 Test(outlet, removing_the_node_cuts_its_tap, .timeout = 60)
 {
     rf_network *net = make_network(1, CAPACITY);
