@@ -61,7 +61,8 @@ RF_API RF_NODISCARD rf_err rf_graph_validate(const rf_graph *graph, rf_network *
 
 /** Add the graph's nodes, connectors and initial packets to `net`; all or nothing. Every id gets
  *  `prefix` in front (NULL: none). A node whose component is a sub-graph becomes its nodes, named
- *  `node/inner`, wired through the sub-graph's exported ports.
+ *  `node/inner`, wired through the sub-graph's exported ports. No actor of the graph runs before all
+ *  of its connectors stand.
  *
  *  Thread:  any.            Blocks: shortly.
  *  Owns:    borrows all.

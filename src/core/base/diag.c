@@ -74,3 +74,8 @@ bool rfi_name_is_valid(const char *name, size_t size)
     }
     return true;
 }
+
+const char *rfi_name_or_mark(const char *name)
+{
+    return name != NULL && rfi_name_is_valid(name, strlen(name)) ? name : "?";
+}

@@ -14,5 +14,7 @@ rf_err rfi_diag_at(rf_diag *diag, rf_err err, const char *file, unsigned line, u
 /* Is this a name that may go over the wire: 1 to 128 bytes of [A-Za-z0-9._:/-], not starting with a
  * dot? (networks, actors, ports; `@` separates actor from network and is in neither) */
 bool rfi_name_is_valid(const char *name, size_t size);
+/* For the log, where a blank or a quote of a stranger would begin another field: the name, or "?" when it is none. */
+const char *rfi_name_or_mark(const char *name);
 
 #endif

@@ -8,9 +8,9 @@
  * NUL. Requests that still wait when the actor goes get no answer but RF_ENOREPLY. */
 #include "core/base/clock.h"
 #include "core/base/diag.h"
+#include "core/base/file.h"
 #include "core/components/component.h"
 #include "core/components/count_table.h"
-#include "core/base/file.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -6,8 +6,8 @@
  * stays flat and other actors get their turn; the rest goes on in on_resume. Since that comes before
  * the next message, paths that arrive meanwhile wait, and files are read one after another.
  * Only regular files are read: a pipe or a terminal would hold a worker of the pool. */
-#include "core/components/component.h"
 #include "core/base/file.h"
+#include "core/components/component.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

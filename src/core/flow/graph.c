@@ -6,8 +6,8 @@
  * graph_validate.c, bringing it into one in graph_apply.c, and writing it back in graph_write.c. A
  * graph is made in one go and constant afterwards. */
 #include "core/base/diag.h"
-#include "core/base/suggest.h"
 #include "core/base/file.h"
+#include "core/base/suggest.h"
 #include "core/flow/graph_model.h"
 #include <stdlib.h>
 #include <string.h>

@@ -3,10 +3,11 @@
  *
  * All or nothing: when a step fails, the nodes that were added are removed again, and their
  * connectors go with them. The packets come last, so that no actor of the graph is given one before
- * the whole graph stands; all are made before the first node is added. Actors that start by
- * themselves (a timer, a configured file) may run earlier if the network does. */
+ * the whole graph stands; all are made before the first node is added. No actor of the graph runs before
+ * all connectors stand, so one that starts by itself (a timer, a configured file) loses nothing. */
 #include "core/base/diag.h"
 #include "core/flow/graph_model.h"
+#include "core/flow/network_internal.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,8 +19,8 @@ static rf_err report(const rf_graph *graph, const struct rfi_json *where, rf_err
                           said->text[0] != '\0' ? said->text : rf_err_text(err));
 }
 
-static rf_err apply_nodes(const struct rfi_flat_graph *flat, rf_network *net, size_t *added_count,
-                          rf_diag *out_diag)
+static rf_err apply_nodes(const struct rfi_flat_graph *flat, rf_network *net,
+                          struct rfi_actor **held, size_t *added_count, rf_diag *out_diag)
 {
     for (size_t i = 0; i < flat->node_count; i++) {
         const struct rfi_flat_node *item = &flat->nodes[i];
@@ -32,7 +33,8 @@ static rf_err apply_nodes(const struct rfi_flat_graph *flat, rf_network *net, si
                 return rfi_diag_set(out_diag, RF_ENOMEM, "%s", rf_err_text(RF_ENOMEM));
         }
         rf_diag said = {0};
-        rf_err err = rf_network_add_node(net, item->id, item->node->component, text, &said);
+        rf_err err =
+            rfi_network_add_held(net, item->id, item->node->component, text, &held[i], &said);
         free(text);
         if (err != RF_OK) {
             const struct rfi_json *where = item->node->component_json;
@@ -96,11 +98,11 @@ static rf_err apply_initials(const struct rfi_flat_graph *flat, rf_network *net,
 
 /* All steps. *added_count tells how many nodes stand, on failure too. */
 static rf_err apply_flat(const struct rfi_flat_graph *flat, rf_network *net, rf_message **messages,
-                         size_t *added_count, rf_diag *out_diag)
+                         struct rfi_actor **held, size_t *added_count, rf_diag *out_diag)
 {
     rf_err err = make_messages(flat, messages, out_diag);
     if (err == RF_OK)
-        err = apply_nodes(flat, net, added_count, out_diag);
+        err = apply_nodes(flat, net, held, added_count, out_diag);
     if (err == RF_OK)
         err = apply_connections(flat, net, out_diag);
     if (err == RF_OK)
@@ -116,17 +118,22 @@ rf_err rf_graph_apply(const rf_graph *graph, rf_network *net, const char *prefix
         return err;
     size_t added_count = 0;
     rf_message **messages = calloc(flat.initial_count + 1, sizeof(rf_message *));
-    if (messages == NULL) {
-        rfi_flat_graph_fini(&flat);
-        return rfi_diag_set(out_diag, RF_ENOMEM, "%s", rf_err_text(RF_ENOMEM));
+    struct rfi_actor **held = calloc(flat.node_count + 1, sizeof(struct rfi_actor *));
+    if (messages == NULL || held == NULL) {
+        err = rfi_diag_set(out_diag, RF_ENOMEM, "%s", rf_err_text(RF_ENOMEM));
+        goto out;
     }
-    err = apply_flat(&flat, net, messages, &added_count, out_diag);
+    err = apply_flat(&flat, net, messages, held, &added_count, out_diag);
     if (err != RF_OK)
-        while (added_count > 0) /* a node that went by itself meanwhile is as good */
-            (void)rf_network_remove_node(net, flat.nodes[--added_count].id);
+        for (size_t i = added_count; i > 0;
+             i--) /* a node that went by itself meanwhile is as good */
+            (void)rf_network_remove_node(net, flat.nodes[i - 1].id);
+    rfi_network_release(net, held, added_count);
     for (size_t i = 0; i < flat.initial_count; i++)
         rf_message_unref(messages[i]);
+out:
     free(messages);
+    free(held);
     rfi_flat_graph_fini(&flat);
     return err;
 }

@@ -62,12 +62,14 @@ static rf_err resolve(const struct rfi_flat_graph *flat, const rf_graph *graph, 
     rfi_buf_append_text(&id, prefix);
     const struct rfi_graph_node *node = rfi_graph_find_node(graph, edge->node);
     const struct rfi_json *outer_type = edge->port_type;
+    const rf_graph *at = graph; /* where `edge` stands */
     while (node != NULL && node->subgraph != NULL) {
         rfi_buf_append_text(&id, node->id);
         rfi_buf_append_byte(&id, '/');
         const rf_graph *inner = node->subgraph;
         const struct rfi_graph_port *port =
             rfi_graph_find_port(is_target ? &inner->inports : &inner->outports, edge->port);
+        at = port != NULL ? inner : at;
         edge = port != NULL ? &port->edge : edge;
         node = port != NULL ? rfi_graph_find_node(inner, edge->node) : NULL;
     }
@@ -80,10 +82,11 @@ static rf_err resolve(const struct rfi_flat_graph *flat, const rf_graph *graph, 
     if (is_failed)
         return out_of_memory(out_diag);
     if (actor == NULL)
-        return rfi_json_error(graph->doc, edge->json, false, RF_EFORMAT, out_diag,
+        return rfi_json_error(at->doc, edge->json, false, RF_EFORMAT, out_diag,
                               "this port leads to no actor");
     *out = (struct rfi_flat_end){(size_t)(actor - flat->nodes), edge->port,
-                                 edge->port_type != NULL ? edge->port_type : outer_type};
+                                 edge->port_type != NULL ? edge->port_type : outer_type, at,
+                                 edge->port_json};
     return RF_OK;
 }
 

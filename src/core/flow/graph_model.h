@@ -130,6 +130,9 @@ struct rfi_flat_end {
     size_t node; /* number of a flat node */
     const char *port;
     const struct rfi_json *type; /* as the innermost edge says; NULL: any */
+    /* where the port is named: the innermost edge, and the graph that it stands in */
+    const rf_graph *graph;
+    const struct rfi_json *port_json;
 };
 
 struct rfi_flat_connection {

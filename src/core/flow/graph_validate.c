@@ -106,8 +106,7 @@ static bool has_port(const rf_port_def *ports, size_t count, const char *name)
     return false;
 }
 
-static void check_port(struct validation *v, const struct rfi_flat_end *end, bool is_target,
-                       const rf_graph *graph, const struct rfi_json *where)
+static void check_port(struct validation *v, const struct rfi_flat_end *end, bool is_target)
 {
     const rf_component *component = component_of(v, end->node);
     if (component == NULL)
@@ -126,7 +125,7 @@ static void check_port(struct validation *v, const struct rfi_flat_end *end, boo
     }
     rfi_suggest_text(&suggest, hint, sizeof hint);
     rf_diag diag = {0};
-    (void)rfi_json_error(graph->doc, where, false, RF_ENOPORT, &diag,
+    (void)rfi_json_error(end->graph->doc, end->port_json, false, RF_ENOPORT, &diag,
                          "\"%s\" (%s) has no %s \"%s\"%s", v->flat->nodes[end->node].id,
                          component->name, is_target ? "in-port" : "out-port", end->port, hint);
     tell(v, true, &diag);
@@ -174,8 +173,8 @@ static void check_connection(struct validation *v, const struct rfi_flat_connect
                              struct rfi_map *seen)
 {
     const struct rfi_graph_connection *wire = item->connection;
-    check_port(v, &item->from, false, item->graph, wire->from.port_json);
-    check_port(v, &item->to, true, item->graph, wire->to.port_json);
+    check_port(v, &item->from, false);
+    check_port(v, &item->to, true);
     rf_diag diag = {0};
     if (!types_match(item->from.type, item->to.type)) {
         const char *from_name = NULL;
@@ -214,9 +213,10 @@ static void check_exported(struct validation *v, const rf_graph *graph,
         const struct rfi_flat_node *node = rfi_map_get(v->flat->node_map, edge->node);
         if (node == NULL) /* a sub-graph, whose own exported ports are checked by their use */
             continue;
-        struct rfi_flat_end end = {(size_t)(node - v->flat->nodes), edge->port, NULL};
+        struct rfi_flat_end end = {(size_t)(node - v->flat->nodes), edge->port, NULL, graph,
+                                   edge->port_json};
         is_used[end.node] = true;
-        check_port(v, &end, is_target, graph, edge->port_json);
+        check_port(v, &end, is_target);
     }
 }
 
@@ -333,7 +333,7 @@ static void check_all(struct validation *v)
     for (size_t i = 0; !v->is_failed && i < flat->initial_count; i++) {
         const struct rfi_flat_initial *item = &flat->initials[i];
         is_used[item->to.node] = true;
-        check_port(v, &item->to, true, item->graph, item->initial->to.port_json);
+        check_port(v, &item->to, true);
     }
     if (!v->is_failed) {
         check_exported(v, v->graph, &v->graph->inports, true, is_used);

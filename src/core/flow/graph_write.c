@@ -7,8 +7,8 @@
  * what it was: the name of a file, or a graph inside the metadata of its node. */
 #include "core/base/buf.h"
 #include "core/base/diag.h"
-#include "core/base/json_writer.h"
 #include "core/base/file.h"
+#include "core/base/json_writer.h"
 #include "core/flow/graph_model.h"
 #include <stdlib.h>
 #include <string.h>

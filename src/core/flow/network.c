@@ -24,7 +24,8 @@ static const struct rfi_runtime_hooks hooks = {.on_event = rfi_events_post,
 static rf_err make_side(const char *id, const char *metadata_json, struct rfi_side **out,
                         uint32_t *out_capacity, rf_diag *out_diag);
 static rf_err add_local(rf_network *net, const char *id, const rf_component *component,
-                        struct rfi_side *side, uint32_t capacity, rf_diag *out_diag);
+                        struct rfi_side *side, uint32_t capacity, struct rfi_actor **out_held,
+                        rf_diag *out_diag);
 static void finish_all(rf_network *net);
 
 /* ---- life ---- */
@@ -317,6 +318,17 @@ static rf_err unknown_component_locked(rf_network *net, const char *id, const ch
 rf_err rf_network_add_node(rf_network *net, const char *id, const char *component,
                            const char *metadata_json, rf_diag *out_diag)
 {
+    struct rfi_actor *held = NULL;
+    rf_err err = rfi_network_add_held(net, id, component, metadata_json, &held, out_diag);
+    if (err == RF_OK)
+        rfi_network_release(net, &held, 1);
+    return err;
+}
+
+rf_err rfi_network_add_held(rf_network *net, const char *id, const char *component,
+                            const char *metadata_json, struct rfi_actor **out_held,
+                            rf_diag *out_diag)
+{
     if (id == NULL || component == NULL || !is_id_good(id))
         return rfi_diag_set(out_diag, RF_EINVAL, "\"%s\" is no good id for a node",
                             id == NULL ? "" : id);
@@ -337,9 +349,10 @@ rf_err rf_network_add_node(rf_network *net, const char *id, const char *componen
     }
     if (definition == NULL) {
         rfi_side_free(side); /* it was checked; a proxy has no use for it */
+        *out_held = NULL;
         return rfi_proxy_add(net, id, component, out_diag);
     }
-    return add_local(net, id, definition, side, capacity, out_diag);
+    return add_local(net, id, definition, side, capacity, out_held, out_diag);
 }
 
 static rf_err read_number(const struct rfi_json_doc *doc, const struct rfi_json *value, int64_t min,
@@ -432,7 +445,8 @@ static rf_err enter_locked(rf_network *net, struct rfi_node *node, rf_diag *out_
 }
 
 static rf_err add_local(rf_network *net, const char *id, const rf_component *component,
-                        struct rfi_side *side, uint32_t capacity, rf_diag *out_diag)
+                        struct rfi_side *side, uint32_t capacity, struct rfi_actor **out_held,
+                        rf_diag *out_diag)
 {
     struct rfi_local *local = calloc(1, sizeof *local);
     char *copy = strdup(id);
@@ -442,8 +456,10 @@ static rf_err add_local(rf_network *net, const char *id, const rf_component *com
         local->node.actor = &local->actor;
         pthread_mutex_lock(&net->lock);
         err = enter_locked(net, &local->node, out_diag);
-        if (err == RF_OK)
+        if (err == RF_OK) {
             rfi_actor_init(&local->actor, &net->runtime, component, copy, capacity, side);
+            rfi_mailbox_ref(&local->actor.box); /* for *out_held */
+        }
         pthread_mutex_unlock(&net->lock);
     }
     if (err != RF_OK) {
@@ -452,10 +468,22 @@ static rf_err add_local(rf_network *net, const char *id, const rf_component *com
         free(copy);
         return err;
     }
-    /* The token is ours until here, so the actor cannot have gone. A worker makes its state now, not at the
-     * first message, so that mistakes of configuration show early. */
-    local->actor.box.ops->schedule(&local->actor.box);
+    *out_held = &local->actor;
     return RF_OK;
+}
+
+void rfi_network_release(rf_network *net, struct rfi_actor **held, size_t count)
+{
+    /* The tokens are ours, unless the network has stopped meanwhile and ended their actors. A worker makes the
+     * states now, not at the first message, so that mistakes of configuration show early. */
+    pthread_mutex_lock(&net->lock);
+    for (size_t i = 0; i < count && net->life != RFI_LIFE_STOPPED; i++)
+        if (held[i] != NULL)
+            held[i]->box.ops->schedule(&held[i]->box);
+    pthread_mutex_unlock(&net->lock);
+    for (size_t i = 0; i < count; i++)
+        if (held[i] != NULL)
+            rfi_mailbox_unref(&held[i]->box);
 }
 
 rf_err rf_network_remove_node(rf_network *net, const char *id)

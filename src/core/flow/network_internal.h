@@ -112,6 +112,16 @@ static inline struct rfi_proxy *rfi_proxy_of(struct rfi_node *node)
     return node->actor != NULL ? NULL : (struct rfi_proxy *)(void *)node; /* its first member */
 }
 
+/* ---- nodes that wait for their connectors (network.c) ---- */
+
+/* As rf_network_add_node, but the actor does not run before rfi_network_release. *out_held: owned; NULL for a
+ * proxy, which does nothing by itself. */
+RF_NODISCARD rf_err rfi_network_add_held(rf_network *net, const char *id, const char *component,
+                                         const char *metadata_json, struct rfi_actor **out_held,
+                                         rf_diag *out_diag);
+/* Let them run; those that were removed meanwhile end. Takes each of `held` (NULL is allowed). */
+void rfi_network_release(rf_network *net, struct rfi_actor **held, size_t count);
+
 /* ---- names ---- */
 
 /* The number of a port by name or alias; SIZE_MAX: none. */

@@ -130,6 +130,14 @@ rf_err rfi_outlet_tap(rf_network *net, const char *actor, const char *outport,
     return RF_OK;
 }
 
+bool rfi_outlet_has_actor(struct rfi_outlet *outlet)
+{
+    pthread_mutex_lock(&outlet->net->lock);
+    bool has_actor = outlet->tap != NULL;
+    pthread_mutex_unlock(&outlet->net->lock);
+    return has_actor;
+}
+
 struct rfi_outlet *rfi_outlet_ref(struct rfi_outlet *outlet)
 {
     rfi_mailbox_ref(&outlet->box);

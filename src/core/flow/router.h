@@ -57,6 +57,9 @@ RF_NODISCARD rf_err rfi_outlet_new(rf_network *net, const struct rfi_outlet_ops 
 RF_NODISCARD rf_err rfi_outlet_tap(rf_network *net, const char *actor, const char *outport,
                                    const struct rfi_outlet_ops *ops, void *user, uint32_t capacity,
                                    struct rfi_outlet **out);
+/* Is the actor of this tap still there? Once its node was removed the tap gets nothing more, also when another
+ * node takes the name. Any thread; takes the directory's lock. */
+bool rfi_outlet_has_actor(struct rfi_outlet *outlet);
 struct rfi_outlet *rfi_outlet_ref(struct rfi_outlet *outlet);
 void rfi_outlet_unref(struct rfi_outlet *outlet);
 /* Refuse new messages, cut the tap if it is one, wake muted producers. No wake comes once this has

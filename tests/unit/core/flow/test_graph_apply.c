@@ -3,6 +3,7 @@
  * source tree, or find it in REFLOW_SOURCE_DIR. */
 #include "support/rf_test.h"
 #include <reflow/graph.h>
+#include <stdatomic.h>
 
 struct findings {
     size_t error_count, remark_count;
@@ -67,6 +68,37 @@ static void check_findings(const char *json, rf_err expected_err, const char *ex
     rf_graph_free(graph);
     rf_network_free(net);
 }
+
+/* Emits as soon as it is made. */
+static rf_err herald_create(rf_context *ctx, void **out_state)
+{
+    *out_state = NULL;
+    return rf_emit(ctx, 0, rf_message_integer(7));
+}
+
+static _Atomic(int) heard_count;
+
+static rf_err listen(rf_context *ctx, void *state, size_t port, rf_message *msg)
+{
+    (void)ctx, (void)state, (void)port, (void)msg;
+    atomic_fetch_add(&heard_count, 1);
+    return RF_OK;
+}
+
+static const rf_port_def in_port = {.name = "in"}, out_port = {.name = "out"};
+static const rf_component herald = {.struct_size = sizeof herald,
+                                    .name = "herald",
+                                    .inports = &in_port,
+                                    .inport_count = 1,
+                                    .outports = &out_port,
+                                    .outport_count = 1,
+                                    .create = herald_create,
+                                    .on_message = listen};
+static const rf_component listener = {.struct_size = sizeof listener,
+                                      .name = "listener",
+                                      .inports = &in_port,
+                                      .inport_count = 1,
+                                      .on_message = listen};
 
 #define WIRE(from, out, to, in)                                                                    \
     "{\"src\":{\"process\":\"" from "\",\"port\":\"" out "\"},\"tgt\":{\"process\":\"" to          \
@@ -172,6 +204,19 @@ Test(graph_validate, actors_of_other_networks_may_have_any_ports)
                        "a", "output", "r", "whatever") "," WIRE("r", "out", "a", "input") "]}",
                    RF_OK,
                    "remark: g:1:181: this connection closes a cycle: \"a\" leads to \"r\"\n");
+}
+
+Test(graph_validate, a_wrong_exported_port_is_told_where_it_stands)
+{
+    check_findings(
+        "{\"processes\":{\"p\":{\"component\":\"tpl_passthrough\"},\"s\":{\"component\":"
+        "\"subgraph\",\"metadata\":{\"graph\":\n"
+        "{\"processes\":{\"t\":{\"component\":\"tpl_passthrough\"}},\"connections\":[],\"inports\":"
+        "{\"in\":{\"process\":\"t\",\"port\":\"inptu\"}}}}}},\"connections\":[" WIRE(
+            "p", "output", "s", "in") "]}",
+        RF_EFORMAT,
+        "error: g:2:107: \"s/t\" (tpl_passthrough) has no in-port \"inptu\" (did you mean "
+        "\"input\"?)\n");
 }
 
 Test(graph_validate, connections_that_meet_inside_a_subgraph_are_mistakes)
@@ -309,5 +354,41 @@ Test(graph_apply, works_into_a_running_network, .timeout = 60)
     expect_echo(net, "one/e", "in");
     expect_echo(net, "two/e", "in");
     rf_graph_free(graph);
+    rf_network_free(net);
+}
+
+/* A network that runs would otherwise let the first of many nodes emit before the last one is there. */
+Test(graph_apply, no_actor_runs_before_the_connectors_of_its_graph_stand, .timeout = 60)
+{
+    enum { NODES = 3000, SIZE = NODES * 64 + 1024 };
+    rf_network *net = open_network();
+    cr_assert_eq(rf_network_register(net, &herald), RF_OK);
+    cr_assert_eq(rf_network_register(net, &listener), RF_OK);
+    cr_assert_eq(rf_network_start(net), RF_OK);
+    char *text = malloc(SIZE);
+    cr_assert_not_null(text);
+    size_t used = (size_t)snprintf(text, SIZE, "{\"processes\":{\"h\":{\"component\":\"herald\"}");
+    for (int i = 0; i < NODES; i++)
+        used +=
+            (size_t)snprintf(text + used, SIZE - used, ",\"l%d\":{\"component\":\"listener\"}", i);
+    (void)snprintf(text + used, SIZE - used, "},\"connections\":[%s]}",
+                   WIRE("h", "out", "l2999", "in"));
+    rf_graph *graph = parse(text);
+    rf_diag diag = {0};
+    atomic_store(&heard_count, 0);
+    cr_assert_eq(rf_graph_apply(graph, net, NULL, &diag), RF_OK, "%s", diag.text);
+    cr_assert_eq(rf_network_drain(net, 30000), RF_OK);
+    cr_assert_eq(atomic_load(&heard_count), 1);
+    rf_graph_free(graph);
+
+    /* Nodes that were held back and are taken away again leave nothing behind. */
+    graph =
+        parse("{\"processes\":{\"x\":{\"component\":\"herald\"},\"y\":{\"component\":\"nope\"}},"
+              "\"connections\":[]}");
+    cr_assert_eq(rf_graph_apply(graph, net, NULL, &diag), RF_ENOCOMPONENT);
+    cr_assert_not(rf_network_has_actor(net, "x"));
+    cr_assert_eq(rf_network_drain(net, 30000), RF_OK);
+    rf_graph_free(graph);
+    free(text);
     rf_network_free(net);
 }

@@ -168,6 +168,45 @@ Test(supervise, a_failed_create_is_tried_again, .timeout = 60)
     rf_network_free(net);
 }
 
+Test(supervise, the_first_failed_create_is_told_on_the_error_port, .timeout = 60)
+{
+    rf_network *net = make_network(1, 0);
+    atomic_store(&creates_to_fail, 1);
+    OK(rf_network_register(net, &choosy_component));
+    OK(rf_network_register(net, &note_error_component));
+    add_node(net, "c", "Choosy");
+    add_node(net, "e", "NoteError");
+    OK(rf_network_add_connection(net, "c", "error", "e", "in", NULL));
+    OK(rf_network_start(net));
+    OK(rf_network_drain(net, WAIT_MS));
+    cr_assert_eq(info_of(net, "c").failed_count, 1);
+    cr_assert_eq(probe.count, 1);
+    cr_assert_eq(probe.values[0], (int64_t)strlen("not yet"));
+    rf_network_free(net);
+}
+
+static rf_err create_and_emit(rf_context *ctx, void **state)
+{
+    *state = NULL;
+    return rf_emit(ctx, 0, rf_message_integer(7));
+}
+
+COMPONENT(herald_component, "Herald", .create = create_and_emit, .on_message = sink_message);
+
+Test(supervise, what_create_emits_takes_the_connectors_made_before_the_start, .timeout = 60)
+{
+    rf_network *net = make_network(1, 0);
+    OK(rf_network_register(net, &herald_component));
+    add_node(net, "h", "Herald");
+    add_node(net, "s", "Sink");
+    OK(rf_network_add_connection(net, "h", "out", "s", "in", NULL));
+    OK(rf_network_start(net));
+    OK(rf_network_drain(net, WAIT_MS));
+    cr_assert_eq(probe.count, 1);
+    cr_assert_eq(probe.values[0], 7);
+    rf_network_free(net);
+}
+
 Test(supervise, an_actor_in_backoff_can_be_removed_at_once, .timeout = 60)
 {
     rf_network *net =
