@@ -235,7 +235,7 @@ static rf_err assign_variable(rf_config *config, const char *entry, rf_diag *dia
         return RF_OK;
     char name[VARIABLE_SIZE], key[VARIABLE_SIZE];
     (void)snprintf(name, sizeof name, "%.*s", (int)(equals - entry), entry);
-    if (strcmp(name, "REFLOW_CONFIG") == 0)
+    if (strcmp(name, "REFLOW_CONFIG") == 0 || strcmp(name, "REFLOW_URL") == 0)
         return RF_OK;
     (void)snprintf(key, sizeof key, "%s", name + sizeof variable_prefix - 1);
     bool is_upper = true;

@@ -117,7 +117,7 @@ const struct rfi_config_field rfi_config_fields[] = {
     INTEGER(reconnect_max_ms, "ms", "30000", 1, DAY_MS, "the longest wait between tries"),
     INTEGER(handshake_timeout_ms, "ms", "5000", 10, 600000,
             "time for each of: HTTP head, WebSocket upgrade, handshake"),
-    INTEGER(pending_connections_max, "", "64", 1, 65536,
+    INTEGER(pending_connections_max, "", "256", 1, 65536,
             "connections that have not said yet who they are"),
     INTEGER(pending_per_address_max, "", "64", 1, 65536, "the same from one address"),
     INTEGER(poll_us, "us", "0", 0, 1000000,

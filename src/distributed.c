@@ -308,6 +308,7 @@ struct network_list {
     struct network_copy {
         char network_id[129], instance_id[129], endpoint[ADDRESS_SIZE];
         char last_seen[RFI_TIMESTAMP_SIZE];
+        char *capabilities; /* owned; NULL: no memory for it */
     } * items;
     size_t count, capacity;
 };
@@ -328,6 +329,7 @@ static bool copy_network(void *user, const rf_network_info *info)
     (void)snprintf(copy->instance_id, sizeof copy->instance_id, "%s", info->instance_id);
     (void)snprintf(copy->endpoint, sizeof copy->endpoint, "%s", info->endpoint);
     (void)snprintf(copy->last_seen, sizeof copy->last_seen, "%s", info->last_seen);
+    copy->capabilities = strdup(info->capabilities);
     return true;
 }
 
@@ -341,15 +343,18 @@ void rf_distributed_each_network(rf_distributed *node,
     rfi_discovery_each(discovery, copy_network, &list);
     for (size_t i = 0; i < list.count; i++) {
         const struct network_copy *copy = &list.items[i];
-        rf_network_info info = {.network_id = copy->network_id,
-                                .instance_id = copy->instance_id,
-                                .endpoint = copy->endpoint,
-                                .last_seen = copy->last_seen,
-                                .is_connected =
-                                    rfi_bridge_is_connected(node->bridge, copy->network_id)};
+        rf_network_info info = {
+            .network_id = copy->network_id,
+            .instance_id = copy->instance_id,
+            .endpoint = copy->endpoint,
+            .last_seen = copy->last_seen,
+            .capabilities = copy->capabilities == NULL ? "[]" : copy->capabilities,
+            .is_connected = rfi_bridge_is_connected(node->bridge, copy->network_id)};
         if (!visit(user, &info))
             break;
     }
+    for (size_t i = 0; i < list.count; i++)
+        free(list.items[i].capabilities);
     free(list.items);
 }
 

@@ -51,7 +51,7 @@ RF_API RF_NODISCARD rf_err rf_config_parse(rf_config *config, const char *json, 
                                            const char *name, rf_diag *out_diag);
 
 /** Take every REFLOW_... variable of the environment; an unknown one is an error with the nearest
- *  name (REFLOW_CONFIG, which names the file, is let through).
+ *  name (REFLOW_CONFIG, which names the file, and REFLOW_URL, which is reflowctl's, are let through).
  *
  *  Thread:  one at a time; nobody may change the environment meanwhile.   Blocks: on the
  *           file system when there is an auth_token_file.

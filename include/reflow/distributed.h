@@ -133,8 +133,9 @@ rf_distributed_discover_actors(rf_distributed *node, const char *network_id, uin
 /** One entry of the discovery registries. */
 typedef struct rf_network_info {
     const char *network_id, *instance_id;
-    const char *endpoint;  /**< host:port */
-    const char *last_seen; /**< RFC 3339 */
+    const char *endpoint;     /**< host:port */
+    const char *last_seen;    /**< RFC 3339 */
+    const char *capabilities; /**< a JSON array of strings */
     bool is_connected;
 } rf_network_info;
 

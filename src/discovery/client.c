@@ -271,7 +271,8 @@ void rfi_discovery_each(struct rfi_discovery *discovery,
         rf_network_info info = {.network_id = entries[i].network_id,
                                 .instance_id = entries[i].instance_id,
                                 .endpoint = entries[i].endpoint,
-                                .last_seen = last_seen};
+                                .last_seen = last_seen,
+                                .capabilities = entries[i].capabilities};
         is_going = visit(user, &info);
     }
     free(entries);

@@ -49,6 +49,22 @@ static bool read_text(const struct rfi_json *item, const char *key, char *out, s
     return true;
 }
 
+/* Capabilities are shown and not acted upon, so a list that is wrong or long is an empty one. */
+static void read_capabilities(const struct rfi_json_doc *doc, const struct rfi_json *item,
+                              char *out, size_t out_size)
+{
+    const struct rfi_json *node = rfi_json_get(item, "capabilities");
+    bool is_good =
+        node != NULL && node->type == RFI_JSON_ARRAY && node->end - node->start < out_size;
+    for (const struct rfi_json *at = is_good ? node->first : NULL; at != NULL; at = at->next)
+        is_good = is_good && at->type == RFI_JSON_STRING;
+    if (is_good)
+        (void)snprintf(out, out_size, "%.*s", (int)(node->end - node->start),
+                       rfi_json_doc_text(doc) + node->start);
+    else
+        (void)snprintf(out, out_size, "[]");
+}
+
 static bool read_item(const struct rfi_json *item, struct rfi_found_entry *out)
 {
     char last_seen[64];
@@ -135,6 +151,7 @@ rf_err rfi_found_merge(struct rfi_found *found, size_t source, const char *body,
         if (!read_item(item, &entry))
             continue;
         entry.source = source;
+        read_capabilities(doc, item, entry.capabilities, sizeof entry.capabilities);
         bool is_own = strcmp(entry.network_id, found->own_network_id) == 0 &&
                       strcmp(entry.instance_id, found->own_instance_id) == 0;
         if (!is_own && put(found, &entry))

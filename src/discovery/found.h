@@ -7,14 +7,20 @@
 #include "discovery/hostport.h"
 #include <reflow/error.h>
 
-enum { RFI_FOUND_NAME_SIZE = 129, RFI_FOUND_MAX = 10000, RFI_FOUND_MISSED_MAX = 3 };
+enum {
+    RFI_FOUND_NAME_SIZE = 129,
+    RFI_FOUND_CAPABILITIES_SIZE = 512,
+    RFI_FOUND_MAX = 10000,
+    RFI_FOUND_MISSED_MAX = 3
+};
 
 struct rfi_found_entry {
     char network_id[RFI_FOUND_NAME_SIZE], instance_id[RFI_FOUND_NAME_SIZE];
     char endpoint[RFI_ENDPOINT_TEXT_SIZE];
-    uint64_t seen_wall_ns; /* last_seen, by the registry's clock */
-    size_t source;         /* which registry listed it last */
-    uint32_t missed;       /* lists of that registry since, without it */
+    char capabilities[RFI_FOUND_CAPABILITIES_SIZE]; /* JSON array; "[]" when it would not fit */
+    uint64_t seen_wall_ns;                          /* last_seen, by the registry's clock */
+    size_t source;                                  /* which registry listed it last */
+    uint32_t missed;                                /* lists of that registry since, without it */
     uint64_t listed_round;
 };
 

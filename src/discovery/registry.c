@@ -185,6 +185,8 @@ static rf_err entry_read(const char *body, size_t size, const char *caller_host,
     struct rfi_json_doc *doc = NULL;
     struct entry *entry = NULL;
     rf_err err = rfi_json_doc_parse(body, size, RFI_JSON_STRICT, &limits, NULL, &doc, out_diag);
+    if (err == RF_ELIMIT)
+        err = RF_EFORMAT; /* too deep is a bad text; RF_ELIMIT says that the table is full */
     if (err != RF_OK)
         goto out;
     const struct rfi_json *root = rfi_json_root(doc);

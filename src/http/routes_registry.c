@@ -7,6 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/map.h"
+#include <string.h>
 
 static const char no_registry[] =
     "this node is no registry (config key \"registry\"); ask one of its discovery_endpoints";
@@ -26,9 +27,8 @@ static bool write_network(void *user, const rf_network_info *info)
     rfi_jsonw_kv_string(w, "instance_id", info->instance_id);
     rfi_jsonw_kv_string(w, "endpoint", info->endpoint);
     rfi_jsonw_key(w, "capabilities");
-    rfi_jsonw_begin_array(w);
-    rfi_jsonw_string(w, "actor_messaging");
-    rfi_jsonw_end_array(w);
+    const char *capabilities = info->capabilities == NULL ? "[]" : info->capabilities;
+    rfi_jsonw_raw(w, capabilities, strlen(capabilities));
     rfi_jsonw_kv_string(w, "last_seen", info->last_seen);
     rfi_jsonw_kv_bool(w, "connected", info->is_connected);
     rfi_jsonw_end_object(w);

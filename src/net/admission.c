@@ -95,7 +95,7 @@ void rfi_session_refuse(struct rfi_session *session, rf_err err, const char *rea
     /* Both sides dialled: that one is turned away is no event for an operator. */
     rf_log(err == RF_EAGAIN ? RF_LOG_DEBUG : RF_LOG_WARN, "NET-PEER-REFUSED",
            "address=%s network=%s reason=\"%s\"", rfi_conn_peer(session->conn),
-           session->hello.network_id, reason);
+           rfi_name_or_mark(session->hello.network_id), reason);
     struct rfi_hello hello;
     rfi_session_fill_hello(session->bridge, NULL, NULL, &hello);
     hello.is_success = false;

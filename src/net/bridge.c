@@ -204,12 +204,23 @@ const char *rfi_bridge_address(const struct rfi_bridge *bridge)
     return bridge->address;
 }
 
+/* What peers send stays with them, and they know it. Else the drain would never end while they have more, and what came
+ * behind the last look at the mailboxes would be acknowledged and gone. */
+static void stop_taking(struct rfi_shard *shard, void *arg)
+{
+    (void)arg;
+    for (struct rfi_peer *peer = shard->peers; peer != NULL; peer = peer->next)
+        rfi_link_stop_taking(peer->link);
+}
+
 void rfi_bridge_close(struct rfi_bridge *bridge)
 {
     if (atomic_exchange_explicit(&bridge->is_closing, true, memory_order_relaxed))
         return;
     /* The port stays open for HTTP until the stop, so that /ready can say why; handshakes are refused. */
     rfi_control_stop(bridge);
+    for (uint32_t i = 0; i < bridge->shard_count; i++)
+        rfi_shard_call(bridge->shards[i], stop_taking, NULL);
 }
 
 /* ---- drain ---- */

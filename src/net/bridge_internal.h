@@ -9,7 +9,8 @@
  *   session.c         sessions on their shard: claims, probes, up, end, time
  *   session_native.c  the sink of a link;   session_rust.c  the JSON wire
  *   intake.c          inbound flows and the receipts of what they pushed
- *   proxy.c           feeds: outlets of proxies, direct sends and taps
+ *   feed.c            feeds: outlets that a shard serves;   tap.c  those of subscriptions
+ *   proxy.c           proxies and direct sends: what core asks
  *   discover.c        actor lists asked and given
  *   bridge_status.c   GET /status
  *
@@ -50,6 +51,7 @@ struct rfi_session;
 
 /* ---- the bridge ---- */
 
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): in the order of who may touch what */
 struct rfi_bridge {
     /* set once, then read by all */
     const rf_config *config;
@@ -116,10 +118,10 @@ struct rfi_peer {
     struct rfi_map *replies;             /* id bytes -> struct rfi_reply_wait */
     uint64_t next_request_id;
     struct rfi_discovery_wait *discoveries;
-    uint64_t next_ns, tap_retry_ns;
+    uint64_t next_ns, tap_look_ns;
     uint64_t down_ns, up_count;
     uint32_t pending_count; /* intakes and inquiries that still point here */
-    bool has_pending_taps, has_flows;
+    bool has_taps;
     struct rfi_dedup dedup; /* Rust wire */
     bool uses_stream_name;
     bool is_tap_refusal_logged;
@@ -244,6 +246,7 @@ void rfi_rust_consumed(struct rfi_session *session);
 
 enum rfi_intake_kind { RFI_INTAKE_SEND, RFI_INTAKE_EMIT, RFI_INTAKE_RUST };
 
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): each zone has cache lines of its own */
 struct rfi_intake {
     struct rfi_item item; /* posted when `credit` leaves 0 */
     struct rfi_receipt receipt;
@@ -284,7 +287,7 @@ RF_NODISCARD rf_err rfi_intake_emit(struct rfi_intake *intake, rf_message *msg);
 /* The shard is dead and its inbox empty: from now on the last receipt frees. */
 void rfi_intake_orphan(struct rfi_intake *intake);
 
-/* ---- proxy.c: what goes to peers ---- */
+/* ---- feed.c, tap.c, proxy.c: what goes to peers ---- */
 
 enum rfi_feed_kind { RFI_FEED_PROXY, RFI_FEED_DIRECT, RFI_FEED_TAP };
 
@@ -328,11 +331,22 @@ rf_err rfi_feed_direct_push(struct rfi_bridge *bridge, const char *actor, const 
 /* Move messages of this peer's feeds to its session, as far as there is room. */
 void rfi_feeds_serve(struct rfi_peer *peer);
 void rfi_feed_set_ready(struct rfi_feed *feed);
+/* `peer` is held by the caller, whose hold the feed takes over. NULL: out of memory. */
+struct rfi_feed *rfi_feed_new(struct rfi_peer *peer, enum rfi_feed_kind kind, const char *actor,
+                              const char *port);
+void rfi_feed_attach(struct rfi_feed *feed);
+/* Close, count what is left under `reason`, free a little later. */
+void rfi_feed_end(struct rfi_feed *feed, enum rfi_dead_reason reason);
+/* The actor of a tap went: let go of the outlet, once it is empty. */
+void rfi_feed_lose_outlet(struct rfi_feed *feed);
+void rfi_feed_wake(void *feed); /* any thread */
+extern const struct rfi_outlet_ops rfi_feed_outlet_ops;
 void rfi_feeds_set_all_ready(struct rfi_peer *peer); /* a session came up */
 /* The peer wants, or no longer wants, an out-port of ours. */
 void rfi_feed_tap(struct rfi_peer *peer, const char *actor, const char *port);
 void rfi_feed_untap(struct rfi_peer *peer, const char *actor, const char *port);
-void rfi_feeds_retry_taps(struct rfi_peer *peer);
+/* Open the taps whose actor is there now. */
+void rfi_feeds_look_at_taps(struct rfi_peer *peer);
 /* Close all taps and count what they held. */
 void rfi_feeds_drop_taps(struct rfi_peer *peer, enum rfi_dead_reason reason);
 void rfi_feeds_shut(struct rfi_peer *peer);

@@ -213,8 +213,26 @@ void rfi_control_failed(struct rfi_bridge *bridge, uint64_t dial_id, rf_err err,
                "endpoint=%s error=%s reason=\"%s\"", where, rf_err_name(err), error);
 }
 
+/* Found in a registry: the next try would meet the same stranger. An endpoint that was configured has another network
+ * now, and the next try expects it. */
+static bool is_misled(struct rfi_bridge *bridge, uint64_t dial_id, const char *network_id)
+{
+    (void)pthread_mutex_lock(&bridge->dial_mutex);
+    const struct rfi_dial *dial = rfi_dialer_find(&bridge->dialer, dial_id);
+    bool is_misled =
+        dial != NULL && dial->endpoint[0] == '\0' && strcmp(dial->network_id, network_id) != 0;
+    (void)pthread_mutex_unlock(&bridge->dial_mutex);
+    return is_misled;
+}
+
 void rfi_control_again(struct rfi_bridge *bridge, uint64_t dial_id, const char *network_id)
 {
+    if (is_misled(bridge, dial_id, network_id)) {
+        char text[RFI_DIAL_ERROR_SIZE];
+        (void)snprintf(text, sizeof text, "another network answered: %.80s", network_id);
+        rfi_control_failed(bridge, dial_id, RF_EREFUSED, text, false);
+        return;
+    }
     (void)pthread_mutex_lock(&bridge->dial_mutex);
     rfi_dialer_learn(&bridge->dialer, dial_id, network_id);
     rfi_dialer_again(&bridge->dialer, dial_id, rfi_clock_ns(), rfi_random_u32());

@@ -5,6 +5,7 @@
  * a store with limits of its own, which is not this file's work. */
 #include "net/dead_letters.h"
 
+#include "core/base/diag.h"
 #include <reflow/log.h>
 
 static const char *const reason_names[] = {
@@ -26,8 +27,8 @@ void rfi_dead_letters_add(struct rfi_dead_letters *letters, enum rfi_dead_reason
         return;
     (void)atomic_fetch_add_explicit(&letters->counts[reason], count, memory_order_relaxed);
     rf_log(RF_LOG_WARN, "NET-DEAD-LETTER", "reason=%s count=%llu network=%s actor=%s port=%s",
-           reason_names[reason], (unsigned long long)count, network, actor,
-           port != NULL ? port : "-");
+           reason_names[reason], (unsigned long long)count, network, rfi_name_or_mark(actor),
+           port != NULL ? rfi_name_or_mark(port) : "-");
 }
 
 uint64_t rfi_dead_letters_total(const struct rfi_dead_letters *letters)

@@ -245,7 +245,6 @@ rf_err rfi_intake_emit(struct rfi_intake *intake, rf_message *msg)
                 rfi_proxy_emit(feed->proxy, intake->port, rf_message_ref(msg), &intake->receipt);
     if (takers == 0) {
         /* Nobody listens any more: the message is consumed here, by the ordinary way. */
-        takers = 1;
         intake->out_messages++;
         intake->out_bytes += size;
         fan->takers = 1;

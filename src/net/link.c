@@ -202,6 +202,11 @@ void rfi_link_down(struct rfi_link *link)
     rfi_link_leave(link);
 }
 
+void rfi_link_stop_taking(struct rfi_link *link)
+{
+    link->is_deaf = true;
+}
+
 bool rfi_link_is_up(const struct rfi_link *link)
 {
     return link->is_up;

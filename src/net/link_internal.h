@@ -116,6 +116,7 @@ struct rfi_link {
     uint32_t inflow_serial; /* of inflow numbers */
     uint32_t peer_message_bytes_max;
     uint64_t cursor_in; /* highest sequence number handed over */
+    bool is_deaf;       /* messages are not taken any more */
 
     /* session */
     bool is_up;

@@ -93,6 +93,11 @@ static rf_err take_one(struct intake *in, struct rfi_inflow *flow, uint8_t kind,
     if (err != RF_OK)
         return err;
     uint64_t seq = in->seq++;
+    if (link->is_deaf) {
+        if (request_id != 0 && seq > link->cursor_in)
+            rfi_link_answer(link, request_id, RF_ECLOSED, NULL);
+        return RF_OK;
+    }
     want_ack(link, (uint32_t)size);
     if (seq <= link->cursor_in && !RFI_PLANTED(1))
         return RF_OK; /* we have it: the peer resumed from an older cursor of ours */
@@ -367,7 +372,8 @@ static rf_err take_head(struct intake *in)
     bool is_next = number == ++link->frames_in || RFI_PLANTED(1);
     if (!is_next && !RFI_PLANTED(7))
         return refuse(in, RF_EPROTO, 1, "a frame was lost or came twice");
-    if (in->seq == 0 || (in->seq - 1 > link->cursor_in && !RFI_PLANTED(7)))
+    bool is_hole = in->seq - 1 > link->cursor_in && !link->is_deaf;
+    if (in->seq == 0 || (is_hole && !RFI_PLANTED(7)))
         return refuse(in, RF_EPROTO, 5, "messages are missing before this frame");
     uint64_t acked = link->base_seq - 1;
     if (ack < acked || ack - acked > link->ever_count)

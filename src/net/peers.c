@@ -2,17 +2,19 @@
 /* The table of peers, by network_id, under peers_mutex. A peer is made at first need (a handshake, a proxy, a
  * direct send) and stays while somebody holds it or while it has something to remember: how far its
  * messages came. So a stranger who connects under a thousand names and sends nothing leaves nothing behind, and what
- * remains is bounded by peers_max.
+ * remains is bounded by peers_max. When the table fills up, peers that are down and hold nothing but that number
+ * are forgotten, the latest comers first, so that a thousand names that sent one message each cannot shut out the next one.
  *
  * The lock is held for a look-up or a counter, never over a call out. Message paths do not take it: they reach
  * the peer through a session or a feed. */
 #include "net/bridge_internal.h"
 
+#include <reflow/log.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PEERS_SPARE = 1024 };
+enum { PEERS_SPARE = 1024, FORGET_INTERVALS = 3 };
 
 rf_err rfi_peers_init(struct rfi_bridge *bridge)
 {
@@ -70,7 +72,6 @@ static struct rfi_peer *peer_new(struct rfi_bridge *bridge, const char *network_
     peer->ready_end = &peer->ready;
     peer->next_request_id = 1;
     peer->next_ns = UINT64_MAX;
-    peer->tap_retry_ns = UINT64_MAX;
     rfi_dedup_init(&peer->dedup, ((uint64_t)rfi_random_u32() << 32) | rfi_random_u32());
     peer->replies = rfi_map_new();
     peer->link = rfi_native_link_new(peer);
@@ -170,14 +171,26 @@ void rfi_peer_due_at(struct rfi_peer *peer, uint64_t at_ns)
         peer->shard->next_ns = at_ns;
 }
 
-static bool has_nothing_to_remember(const struct rfi_peer *peer)
+static bool is_idle(const struct rfi_peer *peer, const struct rfi_link_stats *stats)
 {
-    struct rfi_link_stats stats;
-    rfi_link_get_stats(peer->link, &stats);
     return !peer->is_dirty && peer->session == NULL && peer->claim == NULL && peer->feeds == NULL &&
            peer->pending_count == 0 && peer->discoveries == NULL &&
-           rfi_map_count(peer->replies) == 0 && stats.cursor_in == 0 && stats.cursor_out == 0 &&
-           stats.sent_messages == 0 && stats.unacknowledged_messages == 0;
+           rfi_map_count(peer->replies) == 0 && stats->unacknowledged_messages == 0;
+}
+
+static bool has_nothing_to_remember(const struct rfi_link_stats *stats)
+{
+    return stats->cursor_in == 0 && stats->cursor_out == 0 && stats->sent_messages == 0;
+}
+
+/* Three quarters full, and this one had its time to come back. */
+static bool must_forget_locked(const struct rfi_peer *peer)
+{
+    const struct rfi_bridge *bridge = peer->bridge;
+    uint64_t patience_ns =
+        FORGET_INTERVALS * (uint64_t)bridge->config->heartbeat_interval_ms * RFI_NS_PER_MS;
+    return rfi_map_count(bridge->peers) >= bridge->peers_max - bridge->peers_max / 4 &&
+           peer->shard->now_ns >= peer->down_ns + patience_ns;
 }
 
 static void unlist(struct rfi_peer *peer)
@@ -198,16 +211,22 @@ void rfi_peers_sweep(struct rfi_shard *shard)
     struct rfi_peer *next = NULL;
     for (struct rfi_peer *peer = shard->peers; peer != NULL; peer = next) {
         next = peer->next;
-        if (!has_nothing_to_remember(peer))
+        struct rfi_link_stats stats;
+        rfi_link_get_stats(peer->link, &stats);
+        if (!is_idle(peer, &stats))
             continue;
+        bool is_blank = has_nothing_to_remember(&stats);
         (void)pthread_mutex_lock(&peer->bridge->peers_mutex);
-        bool is_free = peer->holds == 0;
+        bool is_free = peer->holds == 0 && (is_blank || must_forget_locked(peer));
         if (is_free)
             (void)rfi_map_remove(peer->bridge->peers, peer->id);
         (void)pthread_mutex_unlock(&peer->bridge->peers_mutex);
-        if (is_free) {
-            unlist(peer);
-            peer_free(peer);
-        }
+        if (!is_free)
+            continue;
+        if (!is_blank)
+            rf_log(RF_LOG_INFO, "NET-PEER-FORGOTTEN", "network=%s reason=\"too many networks\"",
+                   peer->id);
+        unlist(peer);
+        peer_free(peer);
     }
 }

@@ -22,6 +22,7 @@ struct rfi_item {
 };
 #define RFI_RUN_TAG ((void *)1)
 
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): each zone has cache lines of its own */
 struct rfi_shard {
     /* set once, then read by all */
     struct rfi_bridge *bridge; /* not after is_dead */

@@ -13,22 +13,28 @@
 #include "net/bridge_internal.h"
 
 #include "core/base/clock.h"
+#include "core/base/diag.h"
 
 #include <reflow/log.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SILENT_INTERVALS = 3, BLOCKED_LOOK_MS = 5, TAP_RETRY_MS = 1000, UNDERWAY_MS = 100 };
+enum { SILENT_INTERVALS = 3, BLOCKED_LOOK_MS = 5, UNDERWAY_MS = 100, TAP_TRIES = 2 };
 
 static void admit(struct rfi_session *session);
 
 #define SESSION_OF(pointer, member)                                                                \
     ((struct rfi_session *)(void *)((char *)(pointer)-offsetof(struct rfi_session, member)))
 
+/* A peer that lives may need three intervals to notice the loss, and waits up to reconnect_max_ms between its tries:
+ * what it subscribed must outlast that, or a short cut of the network would lose messages between living nodes. */
 static uint64_t tap_patience_ns(const struct rfi_bridge *bridge)
 {
-    return SILENT_INTERVALS * (uint64_t)bridge->config->heartbeat_interval_ms * RFI_NS_PER_MS;
+    const rf_config *config = bridge->config;
+    return (SILENT_INTERVALS * (uint64_t)config->heartbeat_interval_ms +
+            TAP_TRIES * (uint64_t)config->reconnect_max_ms) *
+           RFI_NS_PER_MS;
 }
 
 /* ---- the handshake of a dialler that knows whom it dials ---- */
@@ -244,8 +250,8 @@ static bool announce_up(struct rfi_session *session)
     atomic_store_explicit(&peer->is_up, true, memory_order_release);
     (void)atomic_exchange_explicit(&session->is_dial_reported, true, memory_order_relaxed);
     rf_log(RF_LOG_INFO, "NET-LINK-UP", "network=%s instance=%s address=%s wire=%s direction=%s",
-           peer->id, peer->instance_id, rfi_conn_peer(session->conn), wire_name(session),
-           session->is_dialled ? "dialled" : "accepted");
+           peer->id, rfi_name_or_mark(peer->instance_id), rfi_conn_peer(session->conn),
+           wire_name(session), session->is_dialled ? "dialled" : "accepted");
     return rfi_control_linked(bridge, session->dial_id, peer->id);
 }
 
@@ -265,6 +271,10 @@ static void admit(struct rfi_session *session)
 {
     struct rfi_peer *peer = session->peer;
     struct rfi_bridge *bridge = session->bridge;
+    if (atomic_load_explicit(&bridge->is_closing, memory_order_relaxed)) {
+        turn_away(session, RF_ECLOSED, "shutting_down"); /* it waited for a probe meanwhile */
+        return;
+    }
     if (peer->session == NULL && !session->is_dialled &&
         atomic_load_explicit(&bridge->live_count, memory_order_relaxed) >=
             atomic_load_explicit(&bridge->connections_max, memory_order_relaxed)) {
@@ -442,8 +452,8 @@ static void set_due(struct rfi_peer *peer)
     } else if (session != NULL) {
         rfi_peer_due_at(peer, rfi_rust_next_ns(session));
     }
-    if (peer->has_pending_taps && session != NULL)
-        rfi_peer_due_at(peer, peer->tap_retry_ns);
+    if (peer->has_taps && session != NULL)
+        rfi_peer_due_at(peer, peer->tap_look_ns);
     if (peer->claim != NULL)
         rfi_peer_due_at(peer, peer->claim->probe_until_ns);
 }
@@ -472,17 +482,31 @@ void rfi_peer_tick(struct rfi_peer *peer)
                                                : rf_err_text(err));
     }
     settle_claim(peer);
+    if (peer->session == NULL)
+        peer->shard->has_unneeded = true; /* it may be time to forget this one */
     if (peer->session == NULL && peer->feeds != NULL) {
         uint64_t limit_ns = peer->down_ns + tap_patience_ns(peer->bridge);
         if (now_ns >= limit_ns)
             rfi_feeds_drop_taps(peer, RFI_DEAD_PEER_FORGOTTEN);
         else
             rfi_peer_due_at(peer, limit_ns);
-    } else if (peer->has_pending_taps && now_ns >= peer->tap_retry_ns) {
-        peer->tap_retry_ns = now_ns + TAP_RETRY_MS * RFI_NS_PER_MS;
-        rfi_feeds_retry_taps(peer);
+    } else if (peer->has_taps && now_ns >= peer->tap_look_ns) {
+        rfi_feeds_look_at_taps(peer);
     }
     rfi_peer_pump(peer);
+}
+
+/* They may or may not have arrived; nobody will tell us any more. */
+static void count_unacknowledged(struct rfi_peer *peer)
+{
+    struct rfi_link_stats stats;
+    rfi_link_get_stats(peer->link, &stats);
+    if (stats.unacknowledged_messages == 0)
+        return;
+    peer->lost += stats.unacknowledged_messages;
+    rfi_dead_letters_add(&peer->bridge->dead_letters, RFI_DEAD_CANCELLED,
+                         stats.unacknowledged_messages, peer->id, "-", NULL);
+    rfi_network_count_dropped(peer->bridge->net, stats.unacknowledged_messages);
 }
 
 void rfi_peer_shut(struct rfi_peer *peer)
@@ -494,4 +518,5 @@ void rfi_peer_shut(struct rfi_peer *peer)
     rfi_native_fail_replies(peer, RF_ECLOSED);
     rfi_discovery_fail(peer, RF_ECLOSED);
     rfi_feeds_shut(peer);
+    count_unacknowledged(peer);
 }

@@ -164,6 +164,8 @@ static const char *read_status_line(struct head *head, struct span line)
     return read_version(head, (struct span){line.at, 8});
 }
 
+static const char line_too_long[] = "line is too long";
+
 /* `size` is what find_head_end gave. NULL, or what is wrong. */
 static const char *read_head(const uint8_t *bytes, size_t size, bool is_response, struct head *out)
 {
@@ -178,7 +180,7 @@ static const char *read_head(const uint8_t *bytes, size_t size, bool is_response
         struct span line = {at, (size_t)(newline - at) - 1};
         at = newline + 1;
         if (line.size > RFI_HTTP_LINE_MAX)
-            wrong = "line is too long";
+            wrong = line_too_long;
         else if (!is_first)
             wrong = read_header_line(out, line);
         else
@@ -249,6 +251,16 @@ static enum rfi_first_kind judge_upgrade(const struct head *head, struct rfi_fir
     return RFI_FIRST_WEBSOCKET;
 }
 
+/* Too long and too many have a status of their own. */
+static int status_of_head(const struct head *head, const char *wrong)
+{
+    if (head->header_count > RFI_HTTP_HEADERS_MAX)
+        return 431;
+    if (wrong != line_too_long)
+        return 400;
+    return head->method.size == 0 ? 414 : 431;
+}
+
 static enum rfi_first_kind judge_http(const uint8_t *bytes, size_t size, struct rfi_first *out)
 {
     switch (find_head_end(bytes, size, &out->head_size)) {
@@ -264,7 +276,7 @@ static enum rfi_first_kind judge_http(const uint8_t *bytes, size_t size, struct 
     struct head head;
     const char *wrong = read_head(bytes, out->head_size, false, &head);
     if (wrong != NULL)
-        return refuse(out, 400, wrong);
+        return refuse(out, status_of_head(&head, wrong), wrong);
     if (head.host_count > 1 || (head.host_count == 0 && head.minor_version == 1))
         return refuse(out, 400, "HTTP head needs exactly one Host");
     if (head.length_count > 1 || (head.length_count > 0 && head.has_transfer_coding))
@@ -338,6 +350,8 @@ static const char *status_text(int status)
     switch (status) {
     case 404:
         return "Not Found";
+    case 414:
+        return "URI Too Long";
     case 426:
         return "Upgrade Required";
     case 431:

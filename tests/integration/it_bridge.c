@@ -274,7 +274,8 @@ Test(it_bridge, a_slow_actor_there_stops_the_producer_here, .timeout = 120)
     /* The window of the flow, the outlet, and what one callback emits: then it must stand still. */
     const uint64_t bound = 256 + 256 + 256 + 64;
     uint64_t deadline_ns = it_deadline_ns(), before = 0;
-    while (emitted(&pair.a) < 256 + 128) /* a muted producer sleeps until its outlet is half empty */
+    while (emitted(&pair.a) <
+           256 + 128) /* a muted producer sleeps until its outlet is half empty */
         cr_assert_not(it_is_over(deadline_ns));
     for (int i = 0; i < 20000; i++) {
         before = emitted(&pair.a);

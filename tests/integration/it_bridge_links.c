@@ -59,8 +59,12 @@ static void check_cuts(const char *scheme)
     enum { COUNT = 100000, CUTS = 12 };
     struct it_node a, b;
     struct it_relay relay;
-    start(&a, "alpha");
-    start(&b, "beta");
+    it_node_init(&a, "alpha");
+    it_node_init(&b, "beta");
+    /* However slow the machine: a subscriber must not be given up between two connections. */
+    a.config.heartbeat_interval_ms = b.config.heartbeat_interval_ms = 20000;
+    it_node_start(&a);
+    it_node_start(&b);
     it_relay_start(&relay, b.port);
     it_add(&b, "plus", "plus");
     it_add(&a, "source", "source");
@@ -201,6 +205,13 @@ Test(it_bridge_links, a_subscription_of_an_actor_that_does_not_exist_yet_waits_f
     it_go(&b, "source", 100);
     cr_assert(it_log_wait(&a.log, 100));
     cr_assert(it_log_is_sequence(&a.log, 0, 100));
+    /* And for one that takes its place. */
+    cr_assert_eq(rf_network_remove_node(b.net, "source"), RF_OK);
+    cr_assert(status_shows(&b, "\"is_waiting_for_actor\":true"));
+    it_add(&b, "source", "source");
+    cr_assert(status_shows(&b, "\"is_waiting_for_actor\":false"));
+    it_go(&b, "source", 100);
+    cr_assert(it_log_wait(&a.log, 200));
     end(&a);
     end(&b);
 }

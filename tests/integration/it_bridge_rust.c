@@ -240,9 +240,9 @@ Test(it_bridge_rust, a_refusal_has_the_bytes_of_a_rust_node, .timeout = 60)
 
 Test(it_bridge_rust, what_is_no_handshake_is_dropped, .timeout = 60)
 {
-    static const char *const texts[] = {"{\"StartTrace\":{}}", "", "hello",
-                                        "{\"network_id\":\"a b\",\"instance_id\":\"i\","
-                                        "\"protocol_version\":\"1.0\",\"capabilities\":[]}"};
+    static const char bad_name[] = "{\"network_id\":\"a b\",\"instance_id\":\"i\","
+                                   "\"protocol_version\":\"1.0\",\"capabilities\":[]}";
+    const char *const texts[] = {"{\"StartTrace\":{}}", "", "hello", bad_name};
     struct it_node b;
     start_beta(&b);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {

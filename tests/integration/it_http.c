@@ -141,6 +141,7 @@ static void node_each_network(void *user, bool (*visit)(void *user, const rf_net
                             .instance_id = "beta-1",
                             .endpoint = "10.0.0.2:7070",
                             .last_seen = "2026-01-01T00:00:00Z",
+                            .capabilities = "[\"actor_messaging\"]",
                             .is_connected = true};
     (void)user;
     (void)visit(visit_user, &info);

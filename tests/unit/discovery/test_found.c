@@ -51,6 +51,27 @@ Test(found, lists_of_several_registries_are_merged_by_the_newest_word)
     rfi_found_fini(&found);
 }
 
+Test(found, capabilities_are_kept_as_they_came_and_bad_ones_are_none)
+{
+    static const char *const given[] = {"[\"a\", \"b\"]", "[1]", "{}", "[]"};
+    static const char *const kept[] = {"[\"a\", \"b\"]", "[]", "[]", "[]"};
+    struct rfi_found found = found_of();
+    for (size_t i = 0; i < sizeof given / sizeof given[0]; i++) {
+        char body[512];
+        (void)snprintf(body, sizeof body,
+                       "[{\"network_id\":\"a\",\"instance_id\":\"1\",\"endpoint\":\"h:1\","
+                       "\"capabilities\":%s,\"last_seen\":\"2026-01-01T00:00:10Z\"}]",
+                       given[i]);
+        (void)merge(&found, 0, body);
+        size_t count = 0;
+        struct rfi_found_entry *entries = rfi_found_copy(&found, &count);
+        cr_assert_eq(count, 1);
+        cr_assert_str_eq(entries[0].capabilities, kept[i]);
+        free(entries);
+    }
+    rfi_found_fini(&found);
+}
+
 Test(found, a_newer_last_seen_alone_is_no_change)
 {
     struct rfi_found found = found_of();

@@ -787,6 +787,46 @@ Test(link, a_restarted_peer_gets_only_what_was_never_transmitted)
     end();
 }
 
+Test(link, a_node_that_stops_leaves_messages_with_their_sender)
+{
+    begin(&plain_options, &plain_options);
+    struct rfi_outflow *flow = open_to("a");
+    for (int64_t i = 0; i < 3; i++)
+        cr_assert_eq(send_value(flow, i, 0), RF_OK);
+    settle_later();
+    rfi_link_stop_taking(nodes[1].link);
+    for (int64_t i = 3; i < 7; i++)
+        cr_assert_eq(send_value(flow, i, i == 6 ? 9 : 0), RF_OK);
+    settle_later();
+    /* Behind what was left out: no hole to complain about. */
+    cr_assert_eq(send_value(flow, 7, 0), RF_OK);
+    settle_later();
+
+    cr_assert_eq(nodes[1].taken_count, 3);
+    cr_assert_eq(stats_of(&nodes[1]).cursor_in, 3);
+    cr_assert_eq(stats_of(&nodes[0]).unacknowledged_messages, 5);
+    cr_assert_eq(nodes[0].answers, 1);
+    cr_assert_eq(nodes[0].last_answer, RF_ECLOSED);
+
+    /* What it sent itself is still taken and acknowledged. */
+    struct rfi_outflow *back =
+        rfi_link_open_flow(nodes[1].link, RFI_FLOW_SEND, "", "b", "in", &nodes[1]);
+    rf_message *msg = rf_message_integer(5);
+    cr_assert_eq(rfi_link_send(nodes[1].link, back, msg, 0), RF_OK);
+    settle_later();
+    cr_assert_eq(nodes[0].taken_count, 1);
+    cr_assert_eq(stats_of(&nodes[1]).unacknowledged_messages, 0);
+
+    /* Its next life: all that was left is counted. */
+    cut();
+    rfi_link_free(nodes[1].link);
+    start_node(&nodes[1], &plain_options, 0xb2);
+    cr_assert_eq(connect_nodes(), RF_OK);
+    settle_later();
+    cr_assert_eq(nodes[0].lost, 5);
+    end();
+}
+
 Test(link, a_restarted_sender_begins_a_new_cursor_space)
 {
     begin(&plain_options, &plain_options);

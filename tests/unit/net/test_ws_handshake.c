@@ -145,6 +145,7 @@ Test(ws_handshake, limits_of_the_head_hold)
     cr_assert_eq(rfi_first_look(head.data, head.size, &first), RFI_FIRST_HTTP);
     make_head(&head, RFI_HTTP_HEADERS_MAX, 1);
     cr_assert_eq(rfi_first_look(head.data, head.size, &first), RFI_FIRST_REFUSED);
+    cr_assert_eq(first.status, 431);
     make_head(&head, 1, RFI_HTTP_LINE_MAX - 2);
     cr_assert_eq(rfi_first_look(head.data, head.size, &first), RFI_FIRST_HTTP);
     make_head(&head, 1, RFI_HTTP_LINE_MAX - 1);
