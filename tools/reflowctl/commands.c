@@ -95,6 +95,44 @@ enum ctl_exit ctl_status(const struct ctl *ctl, int argc, char **argv)
     return CTL_OK;
 }
 
+static bool has_network(struct json_object *list, const char *network_id)
+{
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *id = NULL;
+        if (json_object_object_get_ex(json_object_array_get_idx(list, i), "network_id", &id) &&
+            id != NULL && strcmp(json_object_get_string(id), network_id) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Networks that the node is linked to and that no registry told of, from the links of its status. */
+static void add_linked(struct json_object *list, struct json_object *node_status)
+{
+    static const char *const members[][2] = {
+        {"network_id", "network_id"}, {"instance_id", "instance_id"}, {"endpoint", "address"}};
+    struct json_object *links = NULL, *value = NULL;
+    if (!json_object_is_type(list, json_type_array) ||
+        !json_object_object_get_ex(node_status, "links", &links) ||
+        !json_object_is_type(links, json_type_array))
+        return;
+    for (size_t i = 0; i < json_object_array_length(links); i++) {
+        struct json_object *link = json_object_array_get_idx(links, i);
+        if (!json_object_object_get_ex(link, "network_id", &value) || value == NULL ||
+            has_network(list, json_object_get_string(value)))
+            continue;
+        struct json_object *row = json_object_new_object();
+        for (size_t m = 0; m < sizeof members / sizeof members[0]; m++) {
+            (void)json_object_object_get_ex(link, members[m][1], &value);
+            (void)json_object_object_add(row, members[m][0], json_object_get(value));
+        }
+        bool is_up = json_object_object_get_ex(link, "state", &value) && value != NULL &&
+                     strcmp(json_object_get_string(value), "up") == 0;
+        (void)json_object_object_add(row, "connected", json_object_new_boolean(is_up));
+        (void)json_object_array_add(list, row);
+    }
+}
+
 enum ctl_exit ctl_networks(const struct ctl *ctl, int argc, char **argv)
 {
     static const struct column columns[] = {{"NETWORK", "network_id", 24},
@@ -107,8 +145,15 @@ enum ctl_exit ctl_networks(const struct ctl *ctl, int argc, char **argv)
         return usage_error("networks");
     struct json_object *json = NULL;
     enum ctl_exit status = ctl_call_json(ctl, "GET", "/networks", NULL, &json);
-    if (status != CTL_OK)
+    struct json_object *node_status = NULL;
+    if (status == CTL_OK)
+        status = ctl_call_json(ctl, "GET", "/status", NULL, &node_status);
+    if (status != CTL_OK) {
+        (void)json_object_put(json);
         return status;
+    }
+    add_linked(json, node_status);
+    (void)json_object_put(node_status);
     if (ctl->is_json)
         return print_json(json);
     print_table(json, columns, sizeof columns / sizeof columns[0]);
@@ -185,6 +230,11 @@ static void print_names(struct json_object *component, const char *key, const ch
         if (json_object_object_get_ex(item, "type", &type))
             print_cell(item, "type", 8);
         print_cell(item, "summary", 0);
+        struct json_object *alias = NULL;
+        if (json_object_object_get_ex(item, "alias", &alias) && alias != NULL) {
+            fputs("also: ", stdout);
+            print_cell(item, "alias", 0);
+        }
         putchar('\n');
     }
 }
@@ -291,13 +341,23 @@ enum ctl_exit ctl_request(const struct ctl *ctl, int argc, char **argv)
     return CTL_OK;
 }
 
+/* `user` is the list of findings for --json, or NULL for text. */
 static void print_finding(void *user, bool is_error, const rf_diag *diag)
 {
-    bool *is_json = user;
-    char text[1024];
-    rf_diag_format(diag, text, sizeof text);
-    if (!*is_json)
+    struct json_object *findings = user;
+    if (findings == NULL) {
+        char text[1024];
+        rf_diag_format(diag, text, sizeof text);
         printf("%s: %s\n", is_error ? "error" : "remark", text);
+        return;
+    }
+    struct json_object *finding = json_object_new_object();
+    (void)json_object_object_add(finding, "is_error", json_object_new_boolean(is_error));
+    (void)json_object_object_add(finding, "file", json_object_new_string(diag->file));
+    (void)json_object_object_add(finding, "line", json_object_new_int64(diag->line));
+    (void)json_object_object_add(finding, "column", json_object_new_int64(diag->column));
+    (void)json_object_object_add(finding, "text", json_object_new_string(diag->text));
+    (void)json_object_array_add(findings, finding);
 }
 
 /* Without a URL the file is checked here, against the components that every node has. */
@@ -306,21 +366,25 @@ static enum ctl_exit validate_here(const struct ctl *ctl, const char *path)
     rf_graph *graph = NULL;
     rf_network *network = NULL;
     rf_diag diag = {0};
-    bool is_json = ctl->is_json;
+    struct json_object *findings = ctl->is_json ? json_object_new_array() : NULL;
     rf_err err = rf_graph_load(path, &graph, &diag);
     if (err != RF_OK) {
-        print_finding(&is_json, true, &diag);
+        print_finding(findings, true, &diag);
     } else {
         err = rf_network_new(NULL, &network);
         if (err == RF_OK)
             err = rf_network_register_builtins(network);
         if (err == RF_OK)
-            err = rf_graph_validate(graph, network, print_finding, &is_json);
+            err = rf_graph_validate(graph, network, print_finding, findings);
     }
-    if (is_json)
-        printf("{\"valid\":%s}\n", err == RF_OK ? "true" : "false");
-    else if (err == RF_OK)
+    if (findings != NULL) { /* the form of POST /graphs/validate */
+        struct json_object *json = json_object_new_object();
+        (void)json_object_object_add(json, "valid", json_object_new_boolean(err == RF_OK));
+        (void)json_object_object_add(json, "findings", findings);
+        (void)print_json(json);
+    } else if (err == RF_OK) {
         printf("%s: the graph is fine\n", path);
+    }
     rf_network_free(network);
     rf_graph_free(graph);
     return err == RF_OK ? CTL_OK : CTL_FAILED;

@@ -454,9 +454,8 @@ static enum ctl_exit wait_linked(const struct demo *demo, const struct ctl *ctl)
         struct timespec pause = {.tv_nsec = 20000000};
         (void)nanosleep(&pause, NULL);
     }
-    return interrupted
-               ? fail("interrupted", "the nodes are stopped")
-               : fail("text and count", "did not find each other through the registry");
+    return interrupted ? fail("interrupted", "the nodes are stopped")
+                       : fail("text and count", "did not find each other through the registry");
 }
 
 /* Ask the reporting actor until it has the counts; look after the nodes meanwhile. */

@@ -59,13 +59,12 @@ static enum ctl_exit take_options(struct ctl *ctl, int *argc, char **argv)
     bool is_plain = false; /* behind `--` */
     for (int i = 1; i < *argc; i++) {
         char *word = argv[i];
-        if (is_plain || strncmp(word, "--", 2) != 0) {
-            argv[kept++] = word;
-        } else if (strcmp(word, "--") == 0) {
+        bool is_option = !is_plain && strncmp(word, "--", 2) == 0;
+        if (is_option && word[2] == '\0') {
             is_plain = true;
-        } else if (strcmp(word, "--json") == 0) {
+        } else if (is_option && strcmp(word, "--json") == 0) {
             ctl->is_json = true;
-        } else if (strcmp(word, "--url") == 0 || strcmp(word, "--timeout") == 0) {
+        } else if (is_option && (strcmp(word, "--url") == 0 || strcmp(word, "--timeout") == 0)) {
             if (i + 1 == *argc)
                 return usage_error("a value is missing after", word);
             char *value = argv[++i];
@@ -79,7 +78,8 @@ static enum ctl_exit take_options(struct ctl *ctl, int *argc, char **argv)
             if (end == value || *end != '\0' || ctl->timeout_ms <= 0)
                 return usage_error("--timeout takes milliseconds, not", value);
         } else {
-            argv[kept++] = word; /* of the command, which complains if it knows it not */
+            argv[kept++] =
+                word; /* of the command, which complains about options it does not know */
         }
     }
     *argc = kept;
