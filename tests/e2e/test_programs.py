@@ -49,6 +49,10 @@ class Reflowd(NodeTest):
             self.assertEqual((config["network_id"], config["bind_port"], config["max_connections"]),
                              ("env", 9, 7))
 
+    def test_a_variable_of_reflowctl_is_let_through(self):
+        result = reflowd("--check", environment={"REFLOW_URL": "http://127.0.0.1:1"})
+        self.assertEqual(result.returncode, 0, result.stderr)
+
     def test_unknown_environment_variable(self):
         result = reflowd("--check", environment={"REFLOW_BIND_PROT": "1"})
         self.assertEqual(result.returncode, 1)
@@ -80,6 +84,11 @@ class Reflowd(NodeTest):
         wait_until(lambda: any(n["network_id"] == "w" for n in registry.call("GET", "/networks")[1]),
                    "the worker is registered")
         self.assertEqual(worker.call("POST", "/register", {})[0], 404)
+        listed = {n["network_id"]: n["capabilities"] for n in registry.call("GET", "/networks")[1]}
+        self.assertIn("reflow.native.1", listed["reg"])
+        wait_until(lambda: {n["network_id"]: n["capabilities"]
+                            for n in worker.call("GET", "/networks")[1]}.get("reg") == listed["reg"],
+                   "the worker shows what the registry was told")
         worker.stop()
         wait_until(lambda: not any(n["network_id"] == "w"
                                    for n in registry.call("GET", "/networks")[1]),
@@ -163,6 +172,9 @@ class Reflowctl(NodeTest):
             json.loads(as_json.stdout)
         self.assertIn("echo", self.ctl("actors", url=self.one.url).stdout)
         self.assertIn("tpl_switch", self.ctl("components", url=self.one.url).stdout)
+        branch = self.ctl("components", "tpl_if_branch", url=self.one.url).stdout
+        for name in ("true_output", "also: true-out", "condition_field"):
+            self.assertIn(name, branch)
 
     def test_send_and_request(self):
         self.assertEqual(self.ctl("send", "echo", "in", '"x"', url=self.one.url).returncode, 0)
@@ -191,12 +203,20 @@ class Reflowctl(NodeTest):
                 result = self.ctl("graph", "validate", bad, url=url)
                 self.assertEqual(result.returncode, 1)
                 self.assertIn("tpl_merge", result.stdout)
+                result = self.ctl("graph", "validate", bad, "--json", url=url)
+                self.assertEqual(result.returncode, 1)
+                finding, = json.loads(result.stdout)["findings"]
+                self.assertEqual((finding["line"], finding["is_error"]), (1, True))
+                self.assertIn("tpl_merge", finding["text"])
 
     def test_request_to_another_network(self):
         two = self.node({"network_id": "two", "connect": [self.one.address]})
         two.wait_linked("one")
         answer = self.ctl("request", "upper@one", "input", '"far"', url=two.url)
         self.assertEqual(answer.stdout, '"FAR"\n', answer.stderr)
+        # Found by no registry, linked all the same.
+        network, = json.loads(self.ctl("networks", "--json", url=two.url).stdout)
+        self.assertEqual((network["network_id"], network["connected"]), ("one", True))
 
 
 if __name__ == "__main__":

@@ -241,6 +241,13 @@ class WordCount(NodeTest):
                     if "/health" in line:
                         url = line.split()[0]
                         self.assertEqual(json.load(urllib.request.urlopen(url))["status"], "healthy")
+                # A file that cannot be read ends the run with the reason, instead of never.
+                url = url.removesuffix("/health")
+                sent = self.ctl("send", "reader", "path", json.dumps(str(directory / "missing")), url=url)
+                self.assertEqual(sent.returncode, 0, sent.stderr)
+                wait_until(lambda: "No such file" in self.ctl("request", "report", "wait", "null",
+                                                              url=url).stdout,
+                           "the failure is reported")
             finally:
                 for pid in pids:
                     os.kill(pid, signal.SIGTERM)
