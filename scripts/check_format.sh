@@ -5,4 +5,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 mode=(--dry-run --Werror)
 [ "${1:-}" = --fix ] && mode=(-i)
-find include src tools examples bench tests -name '*.[ch]' -print0 | xargs -0 clang-format "${mode[@]}"
+git ls-files -z --cached --others --exclude-standard "*.c" "*.h" |
+  xargs -0 clang-format "${mode[@]}"
