@@ -19,13 +19,15 @@ DEADLINE_S = float(os.environ.get("REFLOW_TEST_DEADLINE_S", "30"))
 
 
 def wait_until(condition, what, deadline_s=DEADLINE_S):
-    """Ask `condition` until it gives something true; the deadline is an error, never a pass."""
+    """Ask `condition` until it gives something true; the deadline is an error, never a pass. `what` is a text, or
+    a function that makes one then."""
     end = time.monotonic() + deadline_s
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
+            what = what() if callable(what) else what
             raise AssertionError(f"not within {deadline_s} s: {what}")
         time.sleep(0.01)
 
@@ -108,7 +110,8 @@ class Node:
 
     def wait_linked(self, network, deadline_s=DEADLINE_S):
         return wait_until(lambda: (self.link(network) or {}).get("state") == "up",
-                          f"link to {network}\n{self.log()}", deadline_s)
+                          lambda: f"link to {network}\n{self.status()['links']}\n{self.log()}",
+                          deadline_s)
 
     def send(self, actor, port, message):
         status, body = self.call("POST", f"/actors/{actor}/send", {"port": port, "message": message})
