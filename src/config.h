@@ -42,15 +42,13 @@ struct rf_config {
     /* local network */
     uint32_t mailbox_capacity;
     uint32_t actors_max;
-    uint32_t event_queue_max;
 
     /* links */
     uint32_t flow_credit_messages;
     uint32_t flow_credit_bytes;
     uint32_t link_credit_bytes;
-    uint32_t outbox_messages_max; /* unacknowledged and waiting, per peer */
-    uint32_t outbox_bytes_max;
-    uint32_t flows_max; /* names per link */
+    uint32_t outbox_messages_max; /* unacknowledged, per peer */
+    uint32_t flows_max;           /* names per link */
     uint32_t message_bytes_max;
     uint32_t websocket_frame_bytes_max;
     uint32_t batch_bytes_max;

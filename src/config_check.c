@@ -93,16 +93,6 @@ static rf_err check_limits(const rf_config *config, rf_diag *diag)
         return rfi_diag_set(diag, RF_EINVAL,
                             "reconnect_min_ms (%u) is over reconnect_max_ms (%u): raise the latter",
                             config->reconnect_min_ms, config->reconnect_max_ms);
-    if (config->message_bytes_max > config->outbox_bytes_max)
-        return rfi_diag_set(diag, RF_EINVAL,
-                            "message_bytes_max (%u) is over outbox_bytes_max (%u), so the largest "
-                            "message could never be sent: raise the latter",
-                            config->message_bytes_max, config->outbox_bytes_max);
-    if (config->link_credit_bytes > config->outbox_bytes_max)
-        return rfi_diag_set(diag, RF_EINVAL,
-                            "link_credit_bytes (%u) is over outbox_bytes_max (%u), which must hold "
-                            "all that is in flight: raise the latter",
-                            config->link_credit_bytes, config->outbox_bytes_max);
     if (config->batch_bytes_max > config->websocket_frame_bytes_max)
         return rfi_diag_set(diag, RF_EINVAL,
                             "batch_bytes_max (%u) is over websocket_frame_bytes_max (%u): lower "

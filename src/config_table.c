@@ -39,10 +39,9 @@
             RFI_CONFIG_STRINGS, is_path_                                                           \
     }
 
-#define UINT_MAX_32 INT64_C(4294967295)
-#define GIB_1       INT64_C(1073741824)
-#define HOUR_MS     INT64_C(3600000)
-#define DAY_MS      INT64_C(86400000)
+#define GIB_1   INT64_C(1073741824)
+#define HOUR_MS INT64_C(3600000)
+#define DAY_MS  INT64_C(86400000)
 
 const struct rfi_config_field rfi_config_fields[] = {
     STRING(network_id, "reflow", 1, 128,
@@ -90,11 +89,11 @@ const struct rfi_config_field rfi_config_fields[] = {
     INTEGER(routing_threads, "", "1", 1, 64, "threads that run links and route messages"),
     INTEGER(http_threads, "", "1", 1, 64, "threads that answer HTTP"),
 
-    INTEGER(mailbox_capacity, "messages", "1024", 1, 1048576,
-            "messages that wait at one actor before its senders are held back"),
+    INTEGER(
+        mailbox_capacity, "messages", "1024", 1, 1048576,
+        "messages that wait at one actor before its senders are held back; those of 1 KiB and more "
+        "also count by their bytes, 1 KiB for each message of it"),
     INTEGER(actors_max, "", "4194304", 1, 4194304, "actors in the local network at a time"),
-    INTEGER(event_queue_max, "events", "1024", 1, 1048576,
-            "events that wait for one slow subscriber before the oldest are dropped"),
 
     INTEGER(flow_credit_messages, "messages", "4096", 1, 16777216,
             "messages in flight to one actor of a peer"),
@@ -102,9 +101,7 @@ const struct rfi_config_field rfi_config_fields[] = {
             "bytes in flight to one actor of a peer"),
     INTEGER(link_credit_bytes, "bytes", "8388608", 1024, GIB_1, "bytes in flight on one link"),
     INTEGER(outbox_messages_max, "messages", "1000000", 1, 100000000,
-            "messages kept for one peer: unacknowledged, or waiting for the link"),
-    INTEGER(outbox_bytes_max, "bytes", "67108864", 4096, UINT_MAX_32,
-            "bytes kept for one peer: unacknowledged, or waiting for the link"),
+            "messages kept for one peer until it acknowledges them"),
     INTEGER(flows_max, "", "65536", 1, 65536,
             "actor and port pairs that one link can name at a time"),
     INTEGER(message_bytes_max, "bytes", "16777216", 1024, GIB_1, "the largest message, encoded"),

@@ -226,7 +226,6 @@ void it_node_init(struct it_node *node, const char *id)
                                .flow_credit_bytes = 1 << 20,
                                .link_credit_bytes = 8 << 20,
                                .outbox_messages_max = 65536,
-                               .outbox_bytes_max = 64 << 20,
                                .flows_max = 65536,
                                .message_bytes_max = 16 << 20,
                                .websocket_frame_bytes_max = 16 << 20,

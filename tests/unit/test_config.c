@@ -49,7 +49,6 @@ Test(config, the_defaults_are_as_documented_and_pass_the_check)
     cr_assert_eq(config->bind_port, 8080U);
     cr_assert_eq(config->max_connections, 100U);
     cr_assert_eq(config->message_bytes_max, 16U * 1024 * 1024);
-    cr_assert_eq(config->outbox_bytes_max, 64U * 1024 * 1024);
     cr_assert_eq(config->registry_ttl_ms, 90000U);
     cr_assert_eq(config->graphs.count, 0U);
     cr_assert_not(config->is_registry);
@@ -320,9 +319,6 @@ Test(config, keys_that_do_not_go_together_are_found)
     assert_check("log_format", "yaml", "text or json");
     assert_check("reconnect_min_ms", "30001", "reconnect_max_ms");
     assert_check("reconnect_min_ms", "30000", NULL);
-    assert_check("message_bytes_max", "67108865", "outbox_bytes_max");
-    assert_check("message_bytes_max", "67108864", NULL);
-    assert_check("link_credit_bytes", "67108865", "outbox_bytes_max");
     assert_check("websocket_frame_bytes_max", "65535", "batch_bytes_max");
     assert_check("discovery_endpoints", "http://a:1,ftp://b", "\"ftp://b\" is no URL");
     assert_check("discovery_endpoints", "http://", "is no URL");
