@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Build the tests and run all of them; the last line is `N passed, N failed, N skipped`.
 # Usage: ./test.sh            everything
-#        ./test.sh STEP…      only some: unit asan tsan e2e interop rust package lint
+#        ./test.sh STEP…      only some: unit zoo asan corpus tsan e2e interop rust package lint
 # A failed step shows the end of its output; all outputs are in build/test-logs/.
 set -uo pipefail
 cd "$(dirname "$0")"
@@ -84,6 +84,17 @@ run_asan() {
   done
 }
 
+run_corpus() {
+  build asan
+  local program name
+  for program in build/asan/bin/replay_*; do
+    name=$(basename "$program")
+    [ -x "$program" ] && step "corpus-${name#replay_}" 120 bash -c "'$program' tests/fuzz/corpus/fuzz_${name#replay_}/*"
+  done
+}
+
+run_zoo() { step link-bug-zoo 300 tests/sim/bug_zoo.sh 300; }
+
 run_tsan() {
   build tsan
   local program
@@ -119,10 +130,10 @@ run_package() {
 run_lint() { step layers 60 scripts/check_layers.sh; }
 
 steps=("$@")
-[ ${#steps[@]} -eq 0 ] && steps=(lint unit asan tsan e2e interop rust package)
+[ ${#steps[@]} -eq 0 ] && steps=(lint unit zoo asan corpus tsan e2e interop rust package)
 for name in "${steps[@]}"; do
   case $name in
-    lint | unit | asan | tsan | e2e | interop | rust | package) "run_$name" ;;
+    lint | unit | zoo | asan | corpus | tsan | e2e | interop | rust | package) "run_$name" ;;
     *) echo "unknown step: $name" >&2; exit 2 ;;
   esac
 done

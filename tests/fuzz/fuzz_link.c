@@ -307,7 +307,8 @@ static void act(struct script *script)
         rfi_link_close_flow(nodes[which].link, nodes[which].flows[1]);
         nodes[which].flows[1] =
             rfi_link_open_flow(nodes[which].link, RFI_FLOW_EMIT, "a@b", "actor", "out", NULL);
-        (void)rfi_link_subscribe(nodes[which].link, "actor", "out", (op & 0x20) != 0);
+        if (rfi_link_subscribe(nodes[which].link, "actor", "out", (op & 0x20) != 0) != RF_OK)
+            return; /* the outbox of subscriptions is full, which is an answer as good as any */
         rfi_link_send_json(nodes[which].link, "{}", 2);
         break;
     default:

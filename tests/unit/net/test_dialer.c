@@ -6,7 +6,9 @@
 #define MS UINT64_C(1000000)
 #define S  (1000 * MS)
 
-enum { MIN_MS = 100, MAX_MS = 30000, ALL = UINT32_MAX };
+#define ALL UINT32_MAX
+
+enum { MIN_MS = 100, MAX_MS = 30000 };
 
 static struct rfi_dialer make_dialer(void)
 {
