@@ -4,22 +4,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* clang-format off */
 static rf_err shout(rf_context *ctx, void *state, size_t port, rf_message *msg)
 {
     (void)state, (void)port;
     rf_span in = rf_message_data(msg);
     char text[128];
-    int size = snprintf(text, sizeof text, "%.*s!", (int)in.size, (const char *)in.data);
+    int size = snprintf(text, sizeof text, "%.*s!", in.size < 120 ? (int)in.size : 120, (const char *)in.data);
     return rf_emit(ctx, 0, rf_message_string(text, (size_t)size));
 }
-
-static const rf_component shouter = {.struct_size = sizeof shouter,
-                                     .name = "shouter",
-                                     .inports = (rf_port_def[]){{.name = "in"}},
-                                     .inport_count = 1,
-                                     .outports = (rf_port_def[]){{.name = "out"}},
-                                     .outport_count = 1,
-                                     .on_message = shout};
+static const rf_component shouter = {.struct_size = sizeof shouter, .name = "shouter", .on_message = shout,
+    .inports = (rf_port_def[]){{.name = "in"}}, .inport_count = 1,
+    .outports = (rf_port_def[]){{.name = "out"}}, .outport_count = 1};
+/* clang-format on */
 
 int main(void)
 {
