@@ -28,3 +28,5 @@ extra=$(nm -D --defined-only "$(find "$prefix" -name libreflow.so)" | awk 'NF ==
 [ "$("$root/build/release/bin/example_hello")" = "hello!" ]
 "$prefix/bin/reflowd" --version
 "$prefix/bin/reflowctl" --version
+(cd "$work" && "$prefix/bin/reflowctl" demo "$root/README.md" --out "$work/counts.json" >/dev/null)
+[ -s "$work/counts.json" ]

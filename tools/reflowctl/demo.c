@@ -224,18 +224,22 @@ static enum ctl_exit find_programs(struct demo *demo)
         return fail("/proc/self/exe", strerror(errno));
     self[size] = '\0';
     const char *bin = dirname(self);
-    const char *candidates[] = {"%s/../../../examples/wordcount", REFLOW_EXAMPLES_DIR "/wordcount"};
     if (snprintf(demo->reflowd, sizeof demo->reflowd, "%s/reflowd", bin) >=
             (int)sizeof demo->reflowd ||
         access(demo->reflowd, X_OK) != 0)
         return fail(demo->reflowd, "is not there; it belongs beside reflowctl");
+    /* In the tree that was built, beside an installation wherever it was moved, where it was installed. */
+    static const char *const places[] = {"/../../../examples/wordcount",
+                                         "/../share/reflow/examples/wordcount"};
     char path[2 * PATH_MAX];
-    (void)snprintf(path, sizeof path, "%s/../../../examples/wordcount", bin);
-    if (realpath(path, demo->examples) != NULL)
-        return CTL_OK;
-    return realpath(candidates[1], demo->examples) != NULL
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        (void)snprintf(path, sizeof path, "%s%s", bin, places[i]);
+        if (realpath(path, demo->examples) != NULL)
+            return CTL_OK;
+    }
+    return realpath(REFLOW_EXAMPLES_DIR "/wordcount", demo->examples) != NULL
                ? CTL_OK
-               : fail(candidates[1], "the example's configuration is not there");
+               : fail(REFLOW_EXAMPLES_DIR, "the example's configuration is not there");
 }
 
 /* The nodes run from their files alone: REFLOW_ variables, which would reach all three, are taken away. */
