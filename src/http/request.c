@@ -189,44 +189,45 @@ const char *rfi_http_status_code_name(unsigned status)
     return "ERROR";
 }
 
-void rfi_http_answer_error(struct rfi_http_request *request, rf_err err, const char *format, ...)
+/* The body of an error: its code and a text of the caller's. Makes `out`. */
+RF_PRINTF(3, 0)
+static void format_error(struct rfi_buf *out, const char *code, const char *format, va_list args)
 {
     char message[1024];
+    (void)vsnprintf(message, sizeof message, format, args);
+    rfi_buf_init(out);
+    rfi_http_write_error(out, code, message);
+}
+
+void rfi_http_answer_error(struct rfi_http_request *request, rf_err err, const char *format, ...)
+{
+    struct rfi_buf body;
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(message, sizeof message, format, args);
+    format_error(&body, rf_err_name(err), format, args);
     va_end(args);
-    struct rfi_buf body;
-    rfi_buf_init(&body);
-    rfi_http_write_error(&body, rf_err_name(err), message);
     rfi_http_answer(request, status_of(err), "application/json", &body);
 }
 
 void rfi_http_answer_status(struct rfi_http_request *request, unsigned status, const char *format,
                             ...)
 {
-    char message[1024];
+    struct rfi_buf body;
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(message, sizeof message, format, args);
+    format_error(&body, rfi_http_status_code_name(status), format, args);
     va_end(args);
-    struct rfi_buf body;
-    rfi_buf_init(&body);
-    rfi_http_write_error(&body, rfi_http_status_code_name(status), message);
     rfi_http_answer(request, status, "application/json", &body);
 }
 
 void rfi_http_request_refuse(struct rfi_http_request *request, unsigned status, const char *format,
                              ...)
 {
-    char message[512];
+    struct rfi_buf body;
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(message, sizeof message, format, args);
+    format_error(&body, rfi_http_status_code_name(status), format, args);
     va_end(args);
-    struct rfi_buf body;
-    rfi_buf_init(&body);
-    rfi_http_write_error(&body, rfi_http_status_code_name(status), message);
     set_answer(request, status, "application/json", &body);
     /* What follows such a request on the connection cannot be trusted. */
     request->must_close = status == 400 || status == 413 || status == 414 || status == 431;
