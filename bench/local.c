@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/* The workloads inside one process: actors of a local network, wired by connectors.
+ *
+ * Each makes one network and repeats its round in it; a round begins with a message to the first actor
+ * and ends when the last one opens the gate. */
+#include "local.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TURN = 256 }; /* messages that a producer sends before others have their turn */
+
+static struct bench_gate gate = BENCH_GATE_INIT;
+
+/* ---- actors ---- */
+
+struct counter {
+    long left;
+    int64_t sum;
+};
+
+/* What the rounds tell the actors; written while they rest. */
+static struct {
+    long messages;  /* that one producer sends, or trips, or hops */
+    long producers; /* whose messages the counter takes */
+    int64_t sum;    /* that the counter must find */
+} job;
+
+/* Actors without state of their own memory: `state` is NULL unless they need one. */
+static rf_err create_counter(rf_context *ctx, void **out_state)
+{
+    (void)ctx;
+    struct counter *counter = calloc(1, sizeof *counter);
+    *out_state = counter;
+    return counter != NULL ? RF_OK : RF_ENOMEM;
+}
+
+static void destroy_counter(void *state)
+{
+    free(state);
+}
+
+/* Adds up and opens the gate behind the last one. */
+static rf_err on_count(rf_context *ctx, void *state, size_t port, rf_message *msg)
+{
+    (void)ctx, (void)port;
+    struct counter *counter = state;
+    if (counter->left == 0) {
+        counter->left = job.messages * job.producers;
+        counter->sum = 0;
+    }
+    counter->sum += rf_message_as_integer(msg);
+    if (--counter->left > 0)
+        return RF_OK;
+    if (counter->sum != job.sum)
+        bench_die("the sum is %" PRId64 " instead of %" PRId64, counter->sum, job.sum);
+    bench_gate_open(&gate);
+    return RF_OK;
+}
+
+/* Sends job.messages in turns, yielding to others and to back pressure. */
+static rf_err produce(rf_context *ctx, void *state)
+{
+    struct counter *counter = state;
+    for (int i = 0; i < TURN && counter->left > 0; i++) {
+        if (rf_is_pressed(ctx))
+            break;
+        rf_err err = rf_emit(ctx, 0, rf_message_integer(--counter->left));
+        if (err != RF_OK)
+            return err;
+    }
+    if (counter->left > 0)
+        rf_resume(ctx);
+    return RF_OK;
+}
+
+static rf_err on_start(rf_context *ctx, void *state, size_t port, rf_message *msg)
+{
+    (void)port, (void)msg;
+    ((struct counter *)state)->left = job.messages;
+    return produce(ctx, state);
+}
+
+static rf_err on_forward(rf_context *ctx, void *state, size_t port, rf_message *msg)
+{
+    (void)state, (void)port;
+    return rf_emit(ctx, 0, rf_message_ref(msg));
+}
+
+/* Takes the token job.messages times, then stops it. */
+static rf_err on_token(rf_context *ctx, void *state, size_t port, rf_message *msg)
+{
+    (void)port;
+    struct counter *counter = state;
+    if (counter->left == 0)
+        counter->left = job.messages + 1; /* the first time is the start */
+    if (--counter->left > 0)
+        return rf_emit(ctx, 0, rf_message_ref(msg));
+    bench_gate_open(&gate);
+    return RF_OK;
+}
+
+static const rf_port_def port_in = {.name = "in"};
+static const rf_port_def port_out = {.name = "out"};
+
+#define COMPONENT(NAME, ...)                                                                       \
+    {                                                                                              \
+        .struct_size = sizeof(rf_component), .name = (NAME), .inports = &port_in,                  \
+        .inport_count = 1, .outports = &port_out, .outport_count = 1, __VA_ARGS__                  \
+    }
+
+static const rf_component components[] = {
+    COMPONENT("counter", .on_message = on_count, .create = create_counter,
+              .destroy = destroy_counter),
+    COMPONENT("producer", .on_message = on_start, .on_resume = produce, .create = create_counter,
+              .destroy = destroy_counter),
+    COMPONENT("forwarder", .on_message = on_forward),
+    COMPONENT("token", .on_message = on_token, .create = create_counter,
+              .destroy = destroy_counter),
+};
+
+/* ---- networks ---- */
+
+static rf_network *new_network(struct bench *bench)
+{
+    rf_network *net = NULL;
+    rf_network_options options = {.struct_size = sizeof options,
+                                  .workers = bench->options->workers};
+    bench_check(rf_network_new(&options, &net), "network");
+    for (size_t i = 0; i < sizeof components / sizeof components[0]; i++)
+        bench_check(rf_network_register(net, &components[i]), "component");
+    return net;
+}
+
+static void add(rf_network *net, const char *id, const char *component)
+{
+    bench_check(rf_network_add_node(net, id, component, NULL, NULL), id);
+}
+
+static void wire(rf_network *net, const char *from, const char *to)
+{
+    bench_check(rf_network_add_connection(net, from, "out", to, "in", NULL), from);
+}
+
+static void start(rf_network *net, const char *actor)
+{
+    rf_message *msg = rf_message_flow();
+    bench_check(rf_network_send(net, actor, "in", msg), actor);
+}
+
+/* A round that one actor, or many of the same name with a number, are started for. */
+struct round {
+    rf_network *net;
+    const char *first;
+    long count; /* 0: `first` is the name; else "first0" … */
+};
+
+static uint64_t run_round(void *arg)
+{
+    const struct round *round = arg;
+    uint64_t begin = bench_now_ns();
+    if (round->count == 0)
+        start(round->net, round->first);
+    for (long i = 0; i < round->count; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "%s%ld", round->first, i);
+        start(round->net, name);
+    }
+    bench_gate_wait(&gate);
+    return bench_now_ns() - begin;
+}
+
+static void expect(long messages, long producers)
+{
+    job.messages = messages;
+    job.producers = producers;
+    job.sum = (int64_t)producers * ((int64_t)messages * (messages - 1) / 2);
+}
+
+/* ---- workloads ---- */
+
+void bench_local_pingpong(struct bench *bench)
+{
+    rf_network *net = new_network(bench);
+    struct round round = {net, "ping", 0};
+    add(net, "ping", "token");
+    add(net, "pong", "forwarder");
+    wire(net, "ping", "pong");
+    wire(net, "pong", "ping");
+    bench_check(rf_network_start(net), "start");
+    expect(bench_scaled(bench, BENCH_PINGPONG_TRIPS), 1);
+    double ns = bench_median_ns(bench, run_round, &round);
+    bench_result(bench, "local_pingpong", ns / (double)job.messages, "ns");
+    rf_network_free(net);
+}
+
+void bench_local_stream(struct bench *bench)
+{
+    rf_network *net = new_network(bench);
+    struct round round = {net, "producer", 0};
+    add(net, "producer", "producer");
+    add(net, "counter", "counter");
+    wire(net, "producer", "counter");
+    bench_check(rf_network_start(net), "start");
+    expect(bench_scaled(bench, BENCH_STREAM_MESSAGES), 1);
+    double ns = bench_median_ns(bench, run_round, &round);
+    bench_result(bench, "local_stream", (double)job.messages * 1e9 / ns, "msgs/s");
+    rf_network_free(net);
+}
+
+void bench_local_pipeline(struct bench *bench)
+{
+    rf_network *net = new_network(bench);
+    struct round round = {net, "producer", 0};
+    char from[32] = "producer";
+    add(net, from, "producer");
+    for (int i = 1; i <= BENCH_PIPE_STAGES; i++) {
+        char to[32];
+        (void)snprintf(to, sizeof to, "stage%d", i);
+        add(net, to, i < BENCH_PIPE_STAGES ? "forwarder" : "counter");
+        wire(net, from, to);
+        (void)snprintf(from, sizeof from, "%s", to);
+    }
+    bench_check(rf_network_start(net), "start");
+    expect(bench_scaled(bench, BENCH_PIPE_MESSAGES), 1);
+    double ns = bench_median_ns(bench, run_round, &round);
+    bench_result(bench, "local_pipeline", (double)job.messages * BENCH_PIPE_STAGES * 1e9 / ns,
+                 "hop-msgs/s");
+    rf_network_free(net);
+}
+
+void bench_local_fanin(struct bench *bench)
+{
+    rf_network *net = new_network(bench);
+    struct round round = {net, "producer", BENCH_FANIN_ACTORS};
+    add(net, "counter", "counter");
+    for (int i = 0; i < BENCH_FANIN_ACTORS; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "producer%d", i);
+        add(net, name, "producer");
+        wire(net, name, "counter");
+    }
+    bench_check(rf_network_start(net), "start");
+    expect(bench_scaled(bench, BENCH_FANIN_MESSAGES) / BENCH_FANIN_ACTORS, BENCH_FANIN_ACTORS);
+    double ns = bench_median_ns(bench, run_round, &round);
+    bench_result(bench, "local_fanin", (double)job.messages * (double)job.producers * 1e9 / ns,
+                 "msgs/s");
+    rf_network_free(net);
+}
+
+void bench_local_ring(struct bench *bench)
+{
+    rf_network *net = new_network(bench);
+    struct round round = {net, "ring0", 0};
+    for (int i = 0; i < BENCH_RING_ACTORS; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "ring%d", i);
+        add(net, name, i == 0 ? "token" : "forwarder");
+    }
+    for (int i = 0; i < BENCH_RING_ACTORS; i++) {
+        char from[32];
+        char to[32];
+        (void)snprintf(from, sizeof from, "ring%d", i);
+        (void)snprintf(to, sizeof to, "ring%d", (i + 1) % BENCH_RING_ACTORS);
+        wire(net, from, to);
+    }
+    bench_check(rf_network_start(net), "start");
+    long laps = bench_scaled(bench, BENCH_RING_HOPS) / BENCH_RING_ACTORS;
+    expect(laps, 1);
+    double ns = bench_median_ns(bench, run_round, &round);
+    bench_result(bench, "local_ring", (double)laps * BENCH_RING_ACTORS * 1e9 / ns, "hops/s");
+    rf_network_free(net);
+}
+
+/* ---- spawn ---- */
+
+static _Atomic(long) spawned_left;
+
+static rf_err on_once(rf_context *ctx, void *state, size_t port, rf_message *msg)
+{
+    (void)ctx, (void)state, (void)port, (void)msg;
+    if (atomic_fetch_sub_explicit(&spawned_left, 1, memory_order_relaxed) == 1)
+        bench_gate_open(&gate);
+    return RF_OK;
+}
+
+static const rf_component once = COMPONENT("once", .on_message = on_once);
+
+/* One network a round: a million living actors are the work, not a state to begin from. No warm-up but that of
+ * the allocator would be left of it, so it is measured from the first. */
+void bench_spawn(struct bench *bench)
+{
+    long count = bench_scaled(bench, BENCH_SPAWN_ACTORS);
+    rf_network *net = new_network(bench);
+    bench_check(rf_network_register(net, &once), "component");
+    bench_check(rf_network_start(net), "start");
+    atomic_store_explicit(&spawned_left, count, memory_order_relaxed);
+    size_t before = bench_rss_bytes();
+    char name[32];
+    uint64_t begin = bench_now_ns();
+    for (long i = 0; i < count; i++) {
+        (void)snprintf(name, sizeof name, "%ld", i);
+        add(net, name, "once");
+    }
+    uint64_t pause = bench_now_ns();
+    size_t grown = bench_rss_bytes() - before;
+    pause = bench_now_ns() - pause;
+    for (long i = 0; i < count; i++) {
+        (void)snprintf(name, sizeof name, "%ld", i);
+        start(net, name);
+    }
+    bench_gate_wait(&gate);
+    uint64_t ns = bench_now_ns() - begin - pause;
+    bench_result(bench, "spawn", (double)count * 1e9 / (double)ns, "actors/s");
+    bench_result(bench, "spawn_rss", (double)grown / (double)count, "bytes/actor");
+    rf_network_free(net);
+}
