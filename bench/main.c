@@ -26,6 +26,14 @@ int main(int argc, char **argv)
             options.workers = (unsigned)strtoul(argv[++i], NULL, 10);
             continue;
         }
+        if (strcmp(argv[i], "--poll-us") == 0 && i + 1 < argc) {
+            options.poll_us = (unsigned)strtoul(argv[++i], NULL, 10);
+            continue;
+        }
+        if (strcmp(argv[i], "--transport") == 0 && i + 1 < argc) {
+            options.transport = argv[++i];
+            continue;
+        }
         for (size_t k = 0; k < bench_workload_count; k++)
             if (strcmp(argv[i], bench_workloads[k].name) == 0)
                 bench_workloads[k].run(&bench);

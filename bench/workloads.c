@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of workloads. */
 #include "local.h"
+#include "remote.h"
 
 const struct bench_workload bench_workloads[] = {
     {"local_pingpong", "two actors, one message in flight", bench_local_pingpong},
@@ -9,5 +10,9 @@ const struct bench_workload bench_workloads[] = {
     {"local_fanin", "100 producers, one consumer", bench_local_fanin},
     {"local_ring", "503 actors, one token", bench_local_ring},
     {"spawn", "a million actors alive together", bench_spawn},
+    {"remote_rtt", "64 bytes to another process and back", bench_remote_rtt},
+    {"remote_stream", "64-byte messages to another process", bench_remote_stream},
+    {"remote_stream_1k", "the same with 1 KiB", bench_remote_stream_1k},
+    {"remote_large", "the same with 1 MiB", bench_remote_large},
 };
 const size_t bench_workload_count = sizeof bench_workloads / sizeof bench_workloads[0];

@@ -88,6 +88,15 @@ RF_API rf_message *rf_message_stream_handle(const rf_stream_handle *parts);
 RF_API rf_message *rf_message_remote_reference(const rf_remote_reference *parts);
 RF_API rf_message *rf_message_network_event(const rf_network_notice *parts);
 
+/** Make a bytes message of `size` bytes to be filled in place, so that what is read or computed needs no
+ *  copy of its own. `*out_data` may be written until the message is sent or shared.
+ *
+ *  Thread:  any.            Blocks: never.
+ *  Owns:    returns owned; `*out_data` is borrowed from the message, its bytes are not set.
+ *  Errors:  NULL: out of memory, or a size over 4 GiB - 1; `*out_data` is not written.
+ */
+RF_API rf_message *rf_message_bytes_new(size_t size, void **out_data);
+
 /** Count one reference more.
  *
  *  Thread:  any.            Blocks: never.

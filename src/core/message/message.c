@@ -121,6 +121,14 @@ rf_message *rf_message_bytes(const void *data, size_t size)
     return make_of_bytes(RF_KIND_BYTES, data, size);
 }
 
+rf_message *rf_message_bytes_new(size_t size, void **out_data)
+{
+    rf_message *msg = rfi_message_alloc(RF_KIND_BYTES, size);
+    if (msg != NULL)
+        *out_data = msg->body;
+    return msg;
+}
+
 rf_message *rf_message_encoded(const void *data, size_t size)
 {
     return make_of_bytes(RF_KIND_ENCODED, data, size);
