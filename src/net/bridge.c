@@ -47,12 +47,22 @@ static void on_http(void *user, int fd, const struct sockaddr *address, socklen_
     bridge->hooks.on_http(bridge->user, fd, address, address_size);
 }
 
+static bool is_resting(void *user)
+{
+    struct rfi_bridge *bridge = user;
+    for (uint32_t i = 0; i < bridge->shard_count; i++)
+        if (!rfi_shard_is_resting(bridge->shards[i]))
+            return false;
+    return rfi_network_is_resting(bridge->net);
+}
+
 static const struct rfi_transport_ops transport_ops = {
     .on_open = rfi_admit_open,
     .on_run = rfi_admit_run,
     .on_pong = on_pong,
     .on_drain = on_drain,
     .on_closed = rfi_admit_closed,
+    .is_resting = is_resting,
     .on_http = on_http,
 };
 

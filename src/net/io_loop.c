@@ -13,6 +13,7 @@
 #include "net/io_loop.h"
 
 #include "core/base/clock.h"
+#include "core/base/errand.h"
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -253,12 +254,20 @@ static void handle_event(struct rfi_loop *loop, const struct epoll_event *event)
     }
 }
 
+static bool may_poll(const struct rfi_loop *loop, uint64_t last_activity_ns)
+{
+    const struct rfi_transport *transport = loop->transport;
+    uint64_t poll_ns = (uint64_t)transport->options.poll_us * 1000;
+    return poll_ns > 0 && loop->now_ns - last_activity_ns < poll_ns &&
+           (transport->ops.is_resting == NULL || transport->ops.is_resting(transport->user));
+}
+
 static void *loop_main(void *argument)
 {
     struct rfi_loop *loop = argument;
     struct epoll_event events[EVENTS_PER_ROUND];
-    uint64_t poll_ns = (uint64_t)loop->transport->options.poll_us * 1000;
     uint64_t last_activity_ns = 0;
+    rfi_errands.is_open = true;
     for (;;) {
         loop->now_ns = rfi_clock_ns();
         take_inbox(loop);
@@ -269,14 +278,16 @@ static void *loop_main(void *argument)
         if (!loop->is_deaf && atomic_load_explicit(&loop->transport->is_deaf, memory_order_acquire))
             close_listeners(loop);
         bury_dead(loop);
-        bool is_polling = poll_ns > 0 && loop->now_ns - last_activity_ns < poll_ns;
-        int count = wait_for_events(loop, events, is_polling);
+        int count = wait_for_events(loop, events, may_poll(loop, last_activity_ns));
         if (count > 0)
             last_activity_ns = loop->now_ns = rfi_clock_ns();
         for (int i = 0; i < count; i++)
             handle_event(loop, &events[i]);
+        rfi_errands_run(); /* what came in is worked on here if nobody else is awake for it */
         bury_dead(loop);
     }
+    rfi_errands_run();
+    rfi_errands.is_open = false;
     bury_dead(loop);
     return NULL;
 }

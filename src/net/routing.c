@@ -15,7 +15,11 @@
 #include <sched.h>
 #include <stdlib.h>
 
-enum { ITEMS_PER_TURN = 1024 };
+enum {
+    ITEMS_PER_TURN = 1024,
+    STAND_IN_NS = 500000, /* another thread looks after the shard for about so long */
+    STAND_IN_ROUNDS = 8   /* and comes back so often for what was posted meanwhile */
+};
 
 static_assert(offsetof(struct rfi_item, tag) == offsetof(struct rfi_run, tag),
               "items and runs share an inbox and are told apart by their tag");
@@ -41,6 +45,7 @@ rf_err rfi_shard_new(struct rfi_bridge *bridge, uint32_t index, struct rfi_shard
     atomic_init(&shard->posters, 0);
     atomic_init(&shard->is_dead, false);
     atomic_init(&shard->is_stopping, false);
+    atomic_init(&shard->borrower, NULL);
     *out = shard;
     return RF_OK;
 }
@@ -63,13 +68,29 @@ void rfi_shard_unref(struct rfi_shard *shard)
     free(shard);
 }
 
+static void run_errand(void *arg);
+
+/* Shall this thread look after the shard at its next pause? The errand holds a reference. */
+static bool take_errand(struct rfi_shard *shard)
+{
+    if (!rfi_inbox_is_asleep(&shard->inbox))
+        return false;
+    enum rfi_errand_added added = rfi_errands_add(run_errand, shard);
+    if (added == RFI_ERRAND_ADDED)
+        (void)rfi_shard_ref(shard);
+    return added != RFI_ERRAND_REFUSED;
+}
+
 bool rfi_shard_post(struct rfi_shard *shard, struct rfi_mpsc_node *node)
 {
     bool is_posted = false;
     /* [RT1] seq_cst, both: see the note above. */
     (void)atomic_fetch_add_explicit(&shard->posters, 1, memory_order_seq_cst);
     if (!atomic_load_explicit(&shard->is_dead, memory_order_seq_cst)) {
-        rfi_inbox_post(&shard->inbox, node);
+        if (take_errand(shard))
+            rfi_inbox_post_quietly(&shard->inbox, node);
+        else
+            rfi_inbox_post(&shard->inbox, node);
         is_posted = true;
     }
     /* [RT1] release: the post is done when the stopper reads 0. */
@@ -121,21 +142,74 @@ static void tick_due(struct rfi_shard *shard)
     }
 }
 
+/* What is queued, then each peer that it touched, then the clock. False: there is more to do. */
+static bool take_turn(struct rfi_shard *shard)
+{
+    shard->now_ns = rfi_clock_ns();
+    size_t handled = handle_inbox(shard, ITEMS_PER_TURN);
+    pump_dirty(shard);
+    tick_due(shard);
+    rfi_peers_sweep(shard);
+    return shard->dirty == NULL && handled < ITEMS_PER_TURN;
+}
+
+/* In the place of the shard's thread, on a thread that brought work for it: an I/O loop, which then also runs the
+ * actors that the messages are for, or an actor worker. What comes of it (a frame with the answer)
+ * is pumped once, after the actors. A long turn goes to the shard's thread. */
+static void stand_in(struct rfi_shard *shard)
+{
+    rf_network *net = shard->bridge->net;
+    uint64_t until_ns = rfi_clock_ns() + STAND_IN_NS;
+    bool is_guest = rfi_network_guest_begin(net);
+    bool has_time = true;
+    bool is_done;
+    /* relaxed: only this thread compares it with its own */
+    atomic_store_explicit(&shard->borrower, &rfi_errands, memory_order_relaxed);
+    do {
+        shard->now_ns = rfi_clock_ns();
+        size_t handled = handle_inbox(shard, ITEMS_PER_TURN);
+        if (is_guest && rfi_network_guest_run(net, until_ns))
+            has_time = false;
+        is_done = take_turn(shard) && handled < ITEMS_PER_TURN;
+        has_time = has_time && shard->now_ns < until_ns;
+    } while (has_time && (!is_done || rfi_inbox_has(&shard->inbox)));
+    if (is_guest)
+        rfi_network_guest_end(net);
+    atomic_store_explicit(&shard->borrower, NULL, memory_order_relaxed); /* as above */
+}
+
+static void run_errand(void *arg)
+{
+    struct rfi_shard *shard = arg;
+    bool is_over = false;
+    /* When the thread is awake, or another one stands in, then that one sees what we posted. */
+    if (rfi_inbox_has(&shard->inbox) && rfi_inbox_borrow(&shard->inbox)) {
+        for (int i = 0; i < STAND_IN_ROUNDS && !is_over; i++) {
+            stand_in(shard);
+            is_over = rfi_inbox_give_back(&shard->inbox, shard->dirty != NULL ||
+                                                             shard->next_ns < shard->wake_ns ||
+                                                             i + 1 == STAND_IN_ROUNDS);
+        }
+    }
+    rfi_shard_unref(shard);
+}
+
+bool rfi_shard_is_resting(const struct rfi_shard *shard)
+{
+    return rfi_inbox_is_asleep(&shard->inbox);
+}
+
 static void *run_shard(void *arg)
 {
     struct rfi_shard *shard = arg;
     for (;;) {
-        shard->now_ns = rfi_clock_ns();
-        size_t handled = handle_inbox(shard, ITEMS_PER_TURN);
-        pump_dirty(shard);
-        tick_due(shard);
-        rfi_peers_sweep(shard);
-        if (shard->dirty != NULL || handled == ITEMS_PER_TURN)
+        if (!take_turn(shard))
             continue;
         /* [RT3] acquire: pairs with the release in rfi_shard_stop, who wakes once: an end that is seen must
          * not be slept over. What is posted meanwhile, the stopper handles. */
         if (atomic_load_explicit(&shard->is_stopping, memory_order_acquire))
             break;
+        shard->wake_ns = shard->next_ns;
         rfi_inbox_wait(&shard->inbox, shard->next_ns);
     }
     return NULL;
@@ -217,6 +291,11 @@ static void handle_call(struct rfi_shard *shard, struct rfi_item *item)
 void rfi_shard_call(struct rfi_shard *shard, void (*fn)(struct rfi_shard *shard, void *arg),
                     void *arg)
 {
+    /* relaxed: an actor that runs on the thread that stands in for the shard finds its own thread here */
+    if (atomic_load_explicit(&shard->borrower, memory_order_relaxed) == &rfi_errands) {
+        fn(shard, arg);
+        return;
+    }
     (void)pthread_mutex_lock(&shard->run_mutex);
     if (!shard->is_running) {
         shard->now_ns = rfi_clock_ns();

@@ -4,6 +4,7 @@
 #ifndef RFI_ROUTING_H
 #define RFI_ROUTING_H
 
+#include "core/base/errand.h"
 #include "core/base/inbox.h"
 #include "net/transport.h"
 #include <pthread.h>
@@ -34,6 +35,7 @@ struct rfi_shard {
     bool has_unneeded; /* a peer lost its last hold in this turn */
     struct rfi_buf scratch, frame;
     uint64_t now_ns, next_ns;
+    uint64_t wake_ns; /* when the thread that sleeps will look by itself */
     /* any thread */
     _Alignas(64) struct rfi_inbox inbox;
     _Atomic(uint32_t) refs;
@@ -43,6 +45,7 @@ struct rfi_shard {
     pthread_mutex_t run_mutex; /* guards is_running and thread */
     pthread_t thread;
     bool is_running;
+    _Atomic(const void *) borrower; /* the errands of the thread that stands in, or NULL */
 };
 
 RF_NODISCARD rf_err rfi_shard_new(struct rfi_bridge *bridge, uint32_t index,
@@ -55,6 +58,8 @@ RF_NODISCARD rf_err rfi_shard_start(struct rfi_shard *shard);
 void rfi_shard_stop(struct rfi_shard *shard);
 /* Any thread. False: the shard is dead, the item still belongs to the caller. */
 bool rfi_shard_post(struct rfi_shard *shard, struct rfi_mpsc_node *node);
+/* Does the shard's thread sleep now? A hint. */
+bool rfi_shard_is_resting(const struct rfi_shard *shard);
 /* Run `fn` on the shard's thread and wait for its return (inline while the shard does not run). Any thread but
  * a shard. */
 void rfi_shard_call(struct rfi_shard *shard, void (*fn)(struct rfi_shard *shard, void *arg),

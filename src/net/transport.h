@@ -67,6 +67,9 @@ struct rfi_transport_ops {
     /* `reason` for the log. Also for a dial that never opened: then err says why (RF_ETIMEOUT, RF_ESYS,
      * RF_EPROTO …). */
     void (*on_closed)(void *user, struct rfi_conn *conn, rf_err err, const char *reason);
+    /* Does everything behind the transport rest? Then a loop may look for more (poll_us) without taking the
+     * processor from it. May be NULL: yes. */
+    bool (*is_resting)(void *user);
     /* An HTTP client: takes the socket, whose bytes were looked at but not read. */
     void (*on_http)(void *user, int fd, const struct sockaddr *address, socklen_t address_size);
 };

@@ -100,8 +100,9 @@ struct rfi_actor {
     bool
         can_restart; /* set once: `side` is there from the beginning, with a backoff timer in use */
     /* any thread */
-    _Atomic(uint8_t) status; /* enum rfi_status; written by the token's owner */
-    _Atomic(uint8_t) gone;   /* enum rfi_gone */
+    _Atomic(uint8_t) status;      /* enum rfi_status; written by the token's owner */
+    _Atomic(uint8_t) gone;        /* enum rfi_gone */
+    _Atomic(uint8_t) guest_skips; /* so often it is left to the workers, guest.c */
     _Atomic(struct rfi_outs *) pending_outs;
     _Atomic(uint64_t) received, emitted, dropped; /* written by the token's owner */
     _Atomic(uint32_t) failed, restarts;           /* likewise */

@@ -20,6 +20,7 @@
 #include "core/actor/actor.h"
 #include "core/actor/run_queue.h"
 #include "core/base/clock.h"
+#include "core/base/errand.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -128,6 +129,9 @@ void rfi_runtime_stop(struct rfi_runtime *runtime)
 {
     /* [SL1] seq_cst: set before the sleepers look once more */
     atomic_store_explicit(&runtime->is_stopping, true, memory_order_seq_cst);
+    /* [GU1] seq_cst: a guest that is not counted yet sees is_stopping and goes away */
+    while (atomic_load_explicit(&runtime->guests, memory_order_seq_cst) > 0)
+        (void)sched_yield();
     for (uint32_t i = 0; i < runtime->worker_count; i++)
         wake_worker(&runtime->workers[i]);
     for (uint32_t i = 0; i < runtime->worker_count; i++)
@@ -157,6 +161,9 @@ struct rfi_worker *rfi_worker_self(const struct rfi_runtime *runtime)
 /* Wake one sleeper, unless somebody searches already. */
 static void notify(struct rfi_runtime *runtime)
 {
+    /* A guest looks after what it makes ready: rfi_runtime_guest_end comes soon. */
+    if (current_worker != NULL && current_worker->is_lent && current_worker->runtime == runtime)
+        return;
     for (;;) {
         /* [SL1] seq_cst: (b) of NOTE sleep */
         if (atomic_load_explicit(&runtime->sleepers, memory_order_seq_cst) == 0)
@@ -213,6 +220,7 @@ static void *run_worker(void *arg)
 {
     struct rfi_worker *worker = arg;
     current_worker = worker;
+    rfi_errands.is_open = true;
     while (!rfi_runtime_is_stopping(worker->runtime)) {
         struct rfi_actor *actor = find_local(worker);
         if (actor == NULL)
@@ -224,7 +232,10 @@ static void *run_worker(void *arg)
         if (worker->is_searching)
             end_search(worker);
         rfi_actor_run(worker, actor);
+        rfi_errands_run();
     }
+    rfi_errands_run();
+    rfi_errands.is_open = false;
     /* What waits in the slot is as good as any queued actor to whoever cleans up. */
     if (worker->next != NULL)
         rfi_inject_push(worker->runtime, worker->next, worker->next);
@@ -347,6 +358,43 @@ static void sleep_worker(struct rfi_worker *worker)
                           memory_order_relaxed); /* no waker before our next bit */
     worker->is_searching = true;                 /* the waker counted us */
     worker->last_ns = 0;                         /* the sleep was no work */
+}
+
+/* ---- for guest.c ---- */
+
+bool rfi_worker_is_any(void)
+{
+    return current_worker != NULL;
+}
+
+void rfi_worker_enter(struct rfi_worker *worker)
+{
+    current_worker = worker;
+}
+
+struct rfi_actor *rfi_worker_find(struct rfi_worker *worker)
+{
+    return find_local(worker);
+}
+
+void rfi_worker_rouse(struct rfi_worker *worker)
+{
+    /* [SL2] seq_cst: who is woken searches, and is counted by its waker */
+    (void)atomic_fetch_add_explicit(&worker->runtime->searchers, 1, memory_order_seq_cst);
+    wake_worker(worker);
+}
+
+void rfi_worker_lie_down(struct rfi_worker *worker)
+{
+    struct rfi_runtime *runtime = worker->runtime;
+    uint64_t bit = UINT64_C(1) << worker->index;
+    /* [SL1] seq_cst: (c) of NOTE sleep; from here on others may stand in for the worker, or wake it */
+    (void)atomic_fetch_or_explicit(&runtime->sleepers, bit, memory_order_seq_cst);
+    tell_idle(runtime);
+    /* [SL1] seq_cst: (d) of NOTE sleep */
+    if (has_work(runtime) &&
+        (atomic_fetch_and_explicit(&runtime->sleepers, ~bit, memory_order_seq_cst) & bit) != 0)
+        rfi_worker_rouse(worker);
 }
 
 /* ---- counting tokens, waiting for the last ---- */

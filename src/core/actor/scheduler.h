@@ -52,6 +52,7 @@ struct rfi_worker {
     uint64_t last_ns;
     uint32_t random;
     bool is_searching;
+    bool is_lent; /* a guest stands in, see guest.c */
     pthread_t thread;
     /* any thread reads; owner: the worker */
     _Alignas(64) _Atomic(uint64_t) activated_count; /* tokens that this thread made */
@@ -84,6 +85,7 @@ struct rfi_runtime {
     /* any thread */
     _Alignas(64) _Atomic(uint64_t) sleepers; /* one bit a worker */
     _Atomic(uint32_t) searchers;
+    _Atomic(uint32_t) guests;                        /* threads between guest_begin and guest_end */
     _Alignas(64) _Atomic(struct rfi_actor *) inject; /* newest first */
     _Atomic(bool) is_inject_taken;                   /* try-lock over inject_list */
     _Atomic(struct rfi_actor *) inject_list;         /* oldest first; written under the try-lock */
@@ -121,6 +123,21 @@ void rfi_runtime_schedule(struct rfi_runtime *runtime, struct rfi_actor *actor);
 void rfi_worker_schedule_next(struct rfi_worker *worker, struct rfi_actor *actor);
 /* Worker: at the tail of the own ring. */
 void rfi_worker_requeue(struct rfi_worker *worker, struct rfi_actor *actor);
+/* A thread that is no worker stands in for one that sleeps: see guest.c. */
+bool rfi_runtime_guest_begin(struct rfi_runtime *runtime);
+bool rfi_runtime_guest_run(struct rfi_runtime *runtime, uint64_t until_ns);
+void rfi_runtime_guest_end(struct rfi_runtime *runtime);
+/* Do all workers sleep? A hint. */
+bool rfi_runtime_is_resting(const struct rfi_runtime *runtime);
+
+/* ---- scheduler.c for guest.c ---- */
+bool rfi_worker_is_any(void);                     /* is this thread a worker, of any runtime? */
+void rfi_worker_enter(struct rfi_worker *worker); /* this thread is `worker`; NULL: no more */
+struct rfi_actor *rfi_worker_find(struct rfi_worker *worker);
+/* The worker's bit is with the sleepers again; it is woken when there is work. */
+void rfi_worker_lie_down(struct rfi_worker *worker);
+void rfi_worker_rouse(struct rfi_worker *worker);
+
 /* A token was made by this thread (before it is scheduled), or ended (after the release). `worker` NULL: the
  * calling thread is none. */
 void rfi_runtime_count_activated(struct rfi_runtime *runtime, struct rfi_worker *worker);

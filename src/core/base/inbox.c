@@ -12,6 +12,16 @@
  * after O1, the producer sees ASLEEP and wakes. A wake without an item needs no pair: it is an
  * exchange of the state itself, and O1 fails on NOTIFIED.
  *
+ *      ASLEEP --borrow--> LENT --give_back--> ASLEEP            LENT --wake, deadline--> RECALLED
+ *      LENT, RECALLED --give_back that must wake--> NOTIFIED
+ *
+ * NOTE lending. A thread may stand in for an owner that sleeps on a futex: borrow takes its place in one step, which
+ * only one thread can do and only while it is ASLEEP. Posts do not wake anybody then; the borrower
+ * looks after the queue, and give_back is O1 and O2 of the note below on its behalf. The real owner stays in the
+ * kernel. When its deadline passes while it is LENT it turns that into RECALLED, and the borrower wakes it
+ * in the end. So there is one owner at a time, and each hand-over of the place is an acquire that meets a
+ * release on the same word ([IB3]).
+ *
  * Whoever turns ASLEEP into NOTIFIED owes exactly one futex wake or one eventfd write; nobody else
  * makes a system call. Posting after fini, or a post that may still be on its way at fini, is a
  * mistake of the caller: producers are joined first. */
@@ -25,7 +35,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { AWAKE, ASLEEP, NOTIFIED };
+enum { AWAKE, ASLEEP, NOTIFIED, LENT, RECALLED };
 
 rf_err rfi_inbox_init(struct rfi_inbox *inbox, bool with_event_fd)
 {
@@ -85,12 +95,61 @@ void rfi_inbox_post(struct rfi_inbox *inbox, struct rfi_mpsc_node *item)
         signal_owner(inbox);
 }
 
+void rfi_inbox_post_quietly(struct rfi_inbox *inbox, struct rfi_mpsc_node *item)
+{
+    (void)rfi_mpsc_push(&inbox->queue, item);
+}
+
 void rfi_inbox_wake(struct rfi_inbox *inbox)
 {
+    uint32_t state = atomic_load_explicit(&inbox->state, memory_order_relaxed); /* CAS decides */
+    uint32_t next;
+    do
+        next = state == LENT || state == RECALLED ? RECALLED : NOTIFIED;
     /* [IB3] acq_rel: publishes what the caller set before; pairs with the owner's exchange to AWAKE
      * in sleep_begin and sleep_end. Exchanges by others keep it published (release sequence). */
-    if (atomic_exchange_explicit(&inbox->state, NOTIFIED, memory_order_acq_rel) == ASLEEP)
+    while (!atomic_compare_exchange_weak_explicit(&inbox->state, &state, next, memory_order_acq_rel,
+                                                  memory_order_relaxed));
+    if (state == ASLEEP)
         signal_owner(inbox);
+}
+
+bool rfi_inbox_has(struct rfi_inbox *inbox)
+{
+    return rfi_mpsc_has_news(&inbox->queue);
+}
+
+bool rfi_inbox_is_asleep(const struct rfi_inbox *inbox)
+{
+    return atomic_load_explicit(&inbox->state, memory_order_relaxed) == ASLEEP; /* a hint */
+}
+
+bool rfi_inbox_borrow(struct rfi_inbox *inbox)
+{
+    uint32_t expected = ASLEEP;
+    /* [IB3] acquire: what the owner, or the borrower before, did; pairs with their releases. release:
+     * keeps what posters published */
+    return atomic_compare_exchange_strong_explicit(&inbox->state, &expected, LENT,
+                                                   memory_order_acq_rel, memory_order_relaxed);
+}
+
+bool rfi_inbox_give_back(struct rfi_inbox *inbox, bool must_wake)
+{
+    uint32_t expected = LENT;
+    if (!must_wake && !rfi_mpsc_is_empty(&inbox->queue))
+        return false;
+    /* [IB2] seq_cst: O1 on the owner's behalf; [IB3] release: what we did as the owner */
+    if (!must_wake &&
+        atomic_compare_exchange_strong_explicit(&inbox->state, &expected, ASLEEP,
+                                                memory_order_seq_cst, memory_order_relaxed)) {
+        if (!rfi_mpsc_has_news(&inbox->queue)) /* O2, by who is no owner any more */
+            return true;
+        return !rfi_inbox_borrow(inbox); /* or somebody has woken the owner, or stands in for it */
+    }
+    /* [IB3] acq_rel: as above */
+    (void)atomic_exchange_explicit(&inbox->state, NOTIFIED, memory_order_acq_rel);
+    signal_owner(inbox);
+    return true;
 }
 
 struct rfi_mpsc_node *rfi_inbox_take(struct rfi_inbox *inbox)
@@ -147,12 +206,26 @@ void rfi_inbox_wait(struct rfi_inbox *inbox, uint64_t deadline_ns)
     struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / UINT64_C(1000000000)),
                                 .tv_nsec = (long)(deadline_ns % UINT64_C(1000000000))};
     const struct timespec *until = deadline_ns == UINT64_MAX ? NULL : &deadline;
-    /* relaxed: sleep_end's exchange orders; the kernel compares again before it sleeps */
-    while (atomic_load_explicit(&inbox->state, memory_order_relaxed) == ASLEEP) {
-        if (futex_call(&inbox->state, FUTEX_WAIT_BITSET, ASLEEP, until) == 0)
+    for (;;) {
+        /* relaxed: what turns it to AWAKE orders; the kernel compares again before it sleeps */
+        uint32_t state = atomic_load_explicit(&inbox->state, memory_order_relaxed);
+        if (state == NOTIFIED)
+            break;
+        /* Once recalled, the borrower's word is all that is waited for. */
+        const struct timespec *limit = state == RECALLED ? NULL : until;
+        if (futex_call(&inbox->state, FUTEX_WAIT_BITSET, state, limit) == 0 || errno == EAGAIN ||
+            errno == EINTR)
             continue;
-        if (errno != EAGAIN && errno != EINTR)
-            break; /* the deadline */
+        /* The deadline. [IB3] acquire: what a borrower did before it gave the place back */
+        uint32_t expected = ASLEEP;
+        if (atomic_compare_exchange_strong_explicit(&inbox->state, &expected, AWAKE,
+                                                    memory_order_acq_rel, memory_order_relaxed)) {
+            inbox->is_asleep = false;
+            return;
+        }
+        if (expected == LENT) /* relaxed: the borrower's release comes with its answer */
+            (void)atomic_compare_exchange_strong_explicit(
+                &inbox->state, &expected, RECALLED, memory_order_relaxed, memory_order_relaxed);
     }
     rfi_inbox_sleep_end(inbox);
 }

@@ -10,7 +10,7 @@
 
 struct rfi_inbox {
     struct rfi_mpsc queue;
-    _Atomic(uint32_t) state; /* awake, asleep, or a wake-up is on its way */
+    _Atomic(uint32_t) state; /* awake, asleep, lent, or a wake-up is on its way */
     int event_fd;            /* -1: sleeps on a futex over `state` */
     /* owner only */
     bool is_asleep;       /* between sleep_begin that said true and sleep_end */
@@ -24,6 +24,19 @@ void rfi_inbox_fini(struct rfi_inbox *inbox);
 void rfi_inbox_post(struct rfi_inbox *inbox, struct rfi_mpsc_node *item);
 /* Any thread: make the owner look up although there is no item (a flag was set elsewhere). */
 void rfi_inbox_wake(struct rfi_inbox *inbox);
+/* Any thread: post, and leave the wake-up to an errand of this thread, which calls rfi_inbox_borrow soon. */
+void rfi_inbox_post_quietly(struct rfi_inbox *inbox, struct rfi_mpsc_node *item);
+/* Any thread, futex mode: become the owner in place of one that sleeps. True: this thread is the owner until
+ * rfi_inbox_give_back has said true; the other one does not wake up before that. */
+bool rfi_inbox_borrow(struct rfi_inbox *inbox);
+/* The borrower: be no longer the owner. False: something was posted meanwhile, and the caller is the owner still.
+ * must_wake: the sleeping owner shall look (there is work left, or its deadline has changed); then
+ * always true. */
+bool rfi_inbox_give_back(struct rfi_inbox *inbox, bool must_wake);
+/* Any thread: has the owner something to take? */
+bool rfi_inbox_has(struct rfi_inbox *inbox);
+/* Any thread: does the owner sleep now? A hint. */
+bool rfi_inbox_is_asleep(const struct rfi_inbox *inbox);
 /* Owner only. */
 struct rfi_mpsc_node *rfi_inbox_take(struct rfi_inbox *inbox);
 /* Owner only: sleep until something is posted, woken, or `deadline_ns` (monotonic; UINT64_MAX: none).

@@ -76,3 +76,9 @@ bool rfi_mpsc_is_empty(const struct rfi_mpsc *queue)
     /* [MQ1] seq_cst: a push that comes earlier in the one order is seen here, see [IB2] */
     return atomic_load_explicit(&queue->head, memory_order_seq_cst) == &queue->stub;
 }
+
+bool rfi_mpsc_has_news(const struct rfi_mpsc *queue)
+{
+    /* [MQ1] seq_cst: as above; only an owner makes the stub the head again */
+    return atomic_load_explicit(&queue->head, memory_order_seq_cst) != &queue->stub;
+}

@@ -31,6 +31,8 @@ bool rfi_mpsc_push(struct rfi_mpsc *queue, struct rfi_mpsc_node *node);
 bool rfi_mpsc_push_chain(struct rfi_mpsc *queue, struct rfi_mpsc_node *first,
                          struct rfi_mpsc_node *last);
 struct rfi_mpsc_node *rfi_mpsc_pop(struct rfi_mpsc *queue);
-bool rfi_mpsc_is_empty(const struct rfi_mpsc *queue);
+bool rfi_mpsc_is_empty(const struct rfi_mpsc *queue); /* owner only */
+/* Any thread: was something pushed since the owner found the queue empty, and nobody took it yet? */
+bool rfi_mpsc_has_news(const struct rfi_mpsc *queue);
 
 #endif

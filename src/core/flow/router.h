@@ -85,6 +85,19 @@ bool rfi_outlet_pop(struct rfi_outlet *outlet, struct rfi_outlet_item *out);
 bool rfi_outlet_peek(struct rfi_outlet *outlet, size_t *out_size);
 size_t rfi_outlet_depth(const struct rfi_outlet *outlet);
 
+/* ---- guests: a thread of net that runs actors itself ---- */
+
+/* Stand in for an actor worker that sleeps: what this thread makes ready from now on waits for
+ * rfi_network_guest_run, and wakes nobody. False: no worker sleeps, or this thread is a worker. */
+bool rfi_network_guest_begin(rf_network *net);
+/* Run what is ready, until the clock says `until_ns`. True: there is more. An actor that was seen to take its time is
+ * left to the workers for a while. */
+bool rfi_network_guest_run(rf_network *net, uint64_t until_ns);
+/* What is left goes to the workers. */
+void rfi_network_guest_end(rf_network *net);
+/* Do all workers sleep? A hint. */
+bool rfi_network_is_resting(rf_network *net);
+
 /* ---- replies ---- */
 
 /* A reply that calls `on_reply` once, at the deadline at the latest (timeout_ms 0: the pusher has its own

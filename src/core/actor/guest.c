@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* Guests: a thread that is no worker runs actors in the place of a worker that sleeps.
+ *
+ * An I/O loop that has read a message for an idle actor would wake a worker, and the worker's answer would wake the
+ * loop: two wake-ups, each dearer than all the rest. So the loop stands in for the worker: it takes the worker's
+ * bit out of `sleepers`, as a waker does, and then is that worker (its ring, its slot, its counters) until it puts the
+ * bit back. The worker itself stays in the kernel, as nobody has set its signal.
+ *
+ * NOTE guest. Who clears a bit of `sleepers` has the worker: it either wakes it, or is it. So a worker struct has one
+ * user at a time, and each change of hands is a read-modify-write of `sleepers` or the signal [SL3].
+ * A stop wakes every worker whatever its bit says; therefore it first waits until no guest is counted, and a
+ * guest counts itself before it looks at is_stopping [GU1].
+ *
+ * A callback that takes long would hold up the guest's own work. One that did is left to the workers for the next
+ * GUEST_SKIPS times. */
+#include "core/actor/actor.h"
+#include "core/actor/run_queue.h"
+#include "core/base/clock.h"
+
+enum { GUEST_SKIPS = 255, GUEST_SLOW_NS = 300000 };
+
+static _Thread_local struct rfi_worker *guest;
+
+bool rfi_runtime_is_resting(const struct rfi_runtime *runtime)
+{
+    uint64_t all = runtime->worker_count == RFI_WORKERS_MAX
+                       ? UINT64_MAX
+                       : (UINT64_C(1) << runtime->worker_count) - 1;
+    return atomic_load_explicit(&runtime->sleepers, memory_order_relaxed) == all; /* a hint */
+}
+
+static struct rfi_worker *take_sleeper(struct rfi_runtime *runtime)
+{
+    uint64_t sleepers = atomic_load_explicit(&runtime->sleepers, memory_order_relaxed);
+    while (sleepers != 0) {
+        uint64_t bit = sleepers & (~sleepers + 1);
+        /* [SL1] seq_cst: NOTE guest; what its last user did is seen */
+        sleepers = atomic_fetch_and_explicit(&runtime->sleepers, ~bit, memory_order_seq_cst);
+        if ((sleepers & bit) != 0)
+            return &runtime->workers[__builtin_ctzll(bit)];
+    }
+    return NULL;
+}
+
+bool rfi_runtime_guest_begin(struct rfi_runtime *runtime)
+{
+    if (rfi_worker_is_any())
+        return false;
+    /* [GU1] seq_cst, both: NOTE guest */
+    (void)atomic_fetch_add_explicit(&runtime->guests, 1, memory_order_seq_cst);
+    if (!atomic_load_explicit(&runtime->is_stopping, memory_order_seq_cst))
+        guest = take_sleeper(runtime);
+    if (guest == NULL) {
+        (void)atomic_fetch_sub_explicit(&runtime->guests, 1, memory_order_seq_cst);
+        return false;
+    }
+    guest->is_lent = true;
+    guest->last_ns = 0;
+    rfi_worker_enter(guest);
+    return true;
+}
+
+bool rfi_runtime_guest_run(struct rfi_runtime *runtime, uint64_t until_ns)
+{
+    uint64_t now_ns = 0;
+    while (!rfi_runtime_is_stopping(runtime)) {
+        struct rfi_actor *actor = rfi_worker_find(guest);
+        if (actor == NULL)
+            return false;
+        /* relaxed: a habit, not a state; the token makes us the only one */
+        uint8_t skips = atomic_load_explicit(&actor->guest_skips, memory_order_relaxed);
+        if (skips > 0) {
+            atomic_store_explicit(&actor->guest_skips, skips - 1, memory_order_relaxed);
+            rfi_inject_push(runtime, actor, actor);
+            return true;
+        }
+        uint64_t begin_ns = now_ns != 0 ? now_ns : rfi_clock_ns();
+        rfi_mailbox_ref(&actor->box); /* the run may end it */
+        rfi_actor_run(guest, actor);
+        now_ns = rfi_clock_ns();
+        if (now_ns - begin_ns > GUEST_SLOW_NS)
+            atomic_store_explicit(&actor->guest_skips, GUEST_SKIPS, memory_order_relaxed);
+        rfi_mailbox_unref(&actor->box);
+        if (now_ns >= until_ns)
+            return guest->next != NULL || !rfi_ring_is_empty(&guest->ring);
+    }
+    return false;
+}
+
+void rfi_runtime_guest_end(struct rfi_runtime *runtime)
+{
+    struct rfi_worker *worker = guest;
+    guest = NULL;
+    if (worker->next != NULL)
+        rfi_worker_requeue(worker, worker->next);
+    worker->next = NULL;
+    worker->next_in_row = 0;
+    bool has_more = !rfi_ring_is_empty(&worker->ring);
+    worker->is_lent = false;
+    rfi_worker_enter(NULL);
+    if (has_more)
+        rfi_worker_rouse(worker); /* its bit is off: it is ours to wake */
+    else
+        rfi_worker_lie_down(worker);
+    (void)atomic_fetch_sub_explicit(&runtime->guests, 1, memory_order_seq_cst); /* [GU1] */
+}
