@@ -56,6 +56,14 @@ static bool is_resting(void *user)
     return rfi_network_is_resting(bridge->net);
 }
 
+static void on_revoked(void *user, const void *borrower)
+{
+    struct rfi_bridge *bridge = user;
+    for (uint32_t i = 0; i < bridge->shard_count; i++)
+        rfi_shard_revoke(bridge->shards[i], borrower);
+    rfi_network_guest_hangs(bridge->net);
+}
+
 static const struct rfi_transport_ops transport_ops = {
     .on_open = rfi_admit_open,
     .on_run = rfi_admit_run,
@@ -63,6 +71,7 @@ static const struct rfi_transport_ops transport_ops = {
     .on_drain = on_drain,
     .on_closed = rfi_admit_closed,
     .is_resting = is_resting,
+    .on_revoked = on_revoked,
     .on_http = on_http,
 };
 

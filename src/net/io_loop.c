@@ -11,6 +11,7 @@
  * the same epoll answer may still point to it. After the thread has ended, rfi_loop_post itself
  * takes what comes late, so that nothing keeps a connection for ever. */
 #include "net/io_loop.h"
+#include "net/watcher.h"
 
 #include "core/base/clock.h"
 #include "core/base/errand.h"
@@ -40,6 +41,7 @@ rf_err rfi_loop_init(struct rfi_loop *loop, struct rfi_transport *transport)
     loop->next_deadline_ns = UINT64_MAX;
     atomic_init(&loop->is_finished, false);
     (void)pthread_mutex_init(&loop->finish_mutex, NULL);
+    (void)pthread_cond_init(&loop->finished, NULL);
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epoll_fd < 0)
         return RF_ESYS;
@@ -62,6 +64,7 @@ void rfi_loop_fini(struct rfi_loop *loop)
     rfi_inbox_fini(&loop->inbox);
     if (loop->epoll_fd >= 0)
         (void)close(loop->epoll_fd);
+    (void)pthread_cond_destroy(&loop->finished);
     (void)pthread_mutex_destroy(&loop->finish_mutex);
     free(loop->spare);
     free(loop->spans);
@@ -262,12 +265,24 @@ static bool may_poll(const struct rfi_loop *loop, uint64_t last_activity_ns)
            (transport->ops.is_resting == NULL || transport->ops.is_resting(transport->user));
 }
 
+/* What came in is worked on here if nobody else is awake for it. False: that took so long that this thread has lost
+ * its place; nothing of the loop may be touched. */
+static bool run_errands(struct rfi_loop *loop)
+{
+    rfi_watcher_note(&loop->transport->watcher);
+    rfi_errands_run();
+    return !rfi_errands.is_revoked;
+}
+
 static void *loop_main(void *argument)
 {
     struct rfi_loop *loop = argument;
     struct epoll_event events[EVENTS_PER_ROUND];
     uint64_t last_activity_ns = 0;
     rfi_errands.is_open = true;
+    rfi_errands.watch = &loop->watch;
+    /* relaxed: read by who has revoked us, which orders it ([WT1]) */
+    atomic_store_explicit(&loop->errands, &rfi_errands, memory_order_relaxed);
     for (;;) {
         loop->now_ns = rfi_clock_ns();
         take_inbox(loop);
@@ -283,34 +298,79 @@ static void *loop_main(void *argument)
             last_activity_ns = loop->now_ns = rfi_clock_ns();
         for (int i = 0; i < count; i++)
             handle_event(loop, &events[i]);
-        rfi_errands_run(); /* what came in is worked on here if nobody else is awake for it */
+        if (rfi_errands.count > 0 && !run_errands(loop))
+            return NULL; /* another thread is the loop's by now */
         bury_dead(loop);
     }
     rfi_errands_run();
+    if (rfi_errands.is_revoked)
+        return NULL;
     rfi_errands.is_open = false;
     bury_dead(loop);
+    (void)pthread_mutex_lock(&loop->finish_mutex);
+    loop->is_over = true;
+    (void)pthread_cond_signal(&loop->finished);
+    (void)pthread_mutex_unlock(&loop->finish_mutex);
     return NULL;
 }
 
-rf_err rfi_loop_start(struct rfi_loop *loop, unsigned index)
+static rf_err start_thread(struct rfi_loop *loop, pthread_t *out)
 {
     sigset_t all;
     sigset_t before;
     char name[16];
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int status = pthread_create(&loop->thread, NULL, loop_main, loop);
+    int status = pthread_create(out, NULL, loop_main, loop);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (status != 0)
         return RF_ESYS;
-    (void)snprintf(name, sizeof name, "rf-io-%u", index);
-    (void)pthread_setname_np(loop->thread, name);
+    (void)snprintf(name, sizeof name, "rf-io-%u", loop->index);
+    (void)pthread_setname_np(*out, name);
     return RF_OK;
+}
+
+rf_err rfi_loop_start(struct rfi_loop *loop, unsigned index)
+{
+    loop->index = index;
+    return start_thread(loop, &loop->thread);
+}
+
+rf_err rfi_loop_replace(struct rfi_loop *loop)
+{
+    pthread_t fresh;
+    struct rfi_retired *retired = malloc(sizeof *retired);
+    if (retired == NULL)
+        return RF_ENOMEM;
+    rf_err err = start_thread(loop, &fresh);
+    if (err != RF_OK) {
+        free(retired);
+        return err;
+    }
+    retired->thread = loop->thread;
+    retired->next = loop->retired;
+    loop->retired = retired;
+    loop->thread = fresh;
+    return RF_OK;
+}
+
+void rfi_loop_await(struct rfi_loop *loop)
+{
+    (void)pthread_mutex_lock(&loop->finish_mutex);
+    while (!loop->is_over)
+        (void)pthread_cond_wait(&loop->finished, &loop->finish_mutex);
+    (void)pthread_mutex_unlock(&loop->finish_mutex);
 }
 
 void rfi_loop_join(struct rfi_loop *loop)
 {
     (void)pthread_join(loop->thread, NULL);
+    while (loop->retired != NULL) {
+        struct rfi_retired *retired = loop->retired;
+        loop->retired = retired->next;
+        (void)pthread_join(retired->thread, NULL);
+        free(retired);
+    }
     /* [IO1] seq_cst: see rfi_loop_post */
     atomic_store_explicit(&loop->is_finished, true, memory_order_seq_cst);
     drain_finished(loop);

@@ -4,6 +4,7 @@
 #ifndef RFI_IO_LOOP_H
 #define RFI_IO_LOOP_H
 
+#include "core/base/errand.h"
 #include "core/base/inbox.h"
 #include "net/conn.h"
 #include "net/listener.h"
@@ -12,6 +13,11 @@
 enum {
     RFI_READ_CHUNK_BYTES = 128 << 10, /* a read buffer, before a large message makes it grow */
     RFI_RANDOM_POOL_BYTES = 1024
+};
+
+struct rfi_retired { /* a thread that lost its place, and ends when its callback does */
+    struct rfi_retired *next;
+    pthread_t thread;
 };
 
 struct rfi_loop {
@@ -24,6 +30,15 @@ struct rfi_loop {
     struct rfi_transport *transport;
     int epoll_fd;
     pthread_t thread;
+
+    struct rfi_watch watch;
+    _Atomic(const void *) errands; /* of the thread: who it is, for on_revoked */
+    unsigned index;                /* set once */
+    pthread_cond_t finished;       /* with finish_mutex */
+    bool is_over;                  /* finish_mutex: the loop has come to its end */
+    /* the watcher; then who joins it */
+    struct rfi_retired *retired;
+    bool is_deserted; /* no thread could be made for it yet */
 
     /* owner: the loop's thread */
     enum rfi_source_kind inbox_source;
@@ -43,7 +58,11 @@ struct rfi_loop {
 
 RF_NODISCARD rf_err rfi_loop_init(struct rfi_loop *loop, struct rfi_transport *transport);
 RF_NODISCARD rf_err rfi_loop_start(struct rfi_loop *loop, unsigned index);
-/* After rfi_transport.is_stopping was set. */
+/* Its thread lost its place: another one goes on. RF_ESYS, RF_ENOMEM: try again. The watcher. */
+RF_NODISCARD rf_err rfi_loop_replace(struct rfi_loop *loop);
+/* After rfi_transport.is_stopping was set: wait for the end, whatever thread comes to it. */
+void rfi_loop_await(struct rfi_loop *loop);
+/* Then, when nobody watches any more. */
 void rfi_loop_join(struct rfi_loop *loop);
 void rfi_loop_fini(struct rfi_loop *loop);
 

@@ -168,8 +168,13 @@ static void stand_in(struct rfi_shard *shard)
     do {
         shard->now_ns = rfi_clock_ns();
         size_t handled = handle_inbox(shard, ITEMS_PER_TURN);
-        if (is_guest && rfi_network_guest_run(net, until_ns))
+        if (is_guest && rfi_network_guest_run(net, until_ns)) {
             has_time = false;
+            if (rfi_errands.is_revoked) {
+                rfi_network_guest_end(net);
+                return; /* the shard is no longer ours, see rfi_shard_revoke */
+            }
+        }
         is_done = take_turn(shard) && handled < ITEMS_PER_TURN;
         has_time = has_time && shard->now_ns < until_ns;
     } while (has_time && (!is_done || rfi_inbox_has(&shard->inbox)));
@@ -183,15 +188,28 @@ static void run_errand(void *arg)
     struct rfi_shard *shard = arg;
     bool is_over = false;
     /* When the thread is awake, or another one stands in, then that one sees what we posted. */
-    if (rfi_inbox_has(&shard->inbox) && rfi_inbox_borrow(&shard->inbox)) {
+    if (rfi_errands.is_revoked)
+        rfi_inbox_wake(&shard->inbox);
+    else if (rfi_inbox_has(&shard->inbox) && rfi_inbox_borrow(&shard->inbox)) {
         for (int i = 0; i < STAND_IN_ROUNDS && !is_over; i++) {
             stand_in(shard);
+            if (rfi_errands.is_revoked)
+                break;
             is_over = rfi_inbox_give_back(&shard->inbox, shard->dirty != NULL ||
                                                              shard->next_ns < shard->wake_ns ||
                                                              i + 1 == STAND_IN_ROUNDS);
         }
     }
     rfi_shard_unref(shard);
+}
+
+void rfi_shard_revoke(struct rfi_shard *shard, const void *borrower)
+{
+    /* relaxed: the revocation ordered us behind the one who wrote it */
+    if (atomic_load_explicit(&shard->borrower, memory_order_relaxed) != borrower)
+        return;
+    atomic_store_explicit(&shard->borrower, NULL, memory_order_relaxed);
+    (void)rfi_inbox_give_back(&shard->inbox, true);
 }
 
 bool rfi_shard_is_resting(const struct rfi_shard *shard)

@@ -58,6 +58,9 @@ RF_NODISCARD rf_err rfi_shard_start(struct rfi_shard *shard);
 void rfi_shard_stop(struct rfi_shard *shard);
 /* Any thread. False: the shard is dead, the item still belongs to the caller. */
 bool rfi_shard_post(struct rfi_shard *shard, struct rfi_mpsc_node *node);
+/* The thread with these errands stood in for the shard, hangs in a callback, and was revoked: the shard goes back to its
+ * own thread. By who revoked. */
+void rfi_shard_revoke(struct rfi_shard *shard, const void *borrower);
 /* Does the shard's thread sleep now? A hint. */
 bool rfi_shard_is_resting(const struct rfi_shard *shard);
 /* Run `fn` on the shard's thread and wait for its return (inline while the shard does not run). Any thread but

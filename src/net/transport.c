@@ -33,6 +33,8 @@ static void set_options(struct rfi_transport *transport,
     struct rfi_transport_options *own = &transport->options;
     *own = *options;
     own->io_threads = value_or(options->io_threads, 1);
+    if (own->io_threads > RFI_IO_THREADS_MAX)
+        own->io_threads = RFI_IO_THREADS_MAX;
     own->message_bytes_max = value_or(options->message_bytes_max, 64 << 20);
     if (own->message_bytes_max > MESSAGE_BYTES_CAP)
         own->message_bytes_max = MESSAGE_BYTES_CAP;
@@ -114,6 +116,8 @@ rf_err rfi_transport_start(struct rfi_transport *transport)
         err = RF_ESTATE;
     if (err == RF_OK)
         err = rfi_resolver_start(&transport->resolver);
+    if (err == RF_OK)
+        err = rfi_watcher_start(transport);
     for (uint32_t i = 0; err == RF_OK && i < transport->options.io_threads; i++) {
         err = rfi_loop_start(&transport->loops[i], i);
         if (err == RF_OK)
@@ -183,6 +187,9 @@ void rfi_transport_stop(struct rfi_transport *transport, uint32_t linger_ms)
         return;
     for (uint32_t i = 0; i < transport->running_count; i++)
         rfi_inbox_wake(&transport->loops[i].inbox);
+    for (uint32_t i = 0; i < transport->running_count; i++)
+        rfi_loop_await(&transport->loops[i]);
+    rfi_watcher_stop(&transport->watcher); /* until here a loop may need another thread */
     for (uint32_t i = 0; i < transport->running_count; i++)
         rfi_loop_join(&transport->loops[i]);
     rfi_resolver_stop(transport->resolver, linger_ms);

@@ -70,6 +70,9 @@ struct rfi_transport_ops {
     /* Does everything behind the transport rest? Then a loop may look for more (poll_us) without taking the
      * processor from it. May be NULL: yes. */
     bool (*is_resting)(void *user);
+    /* The thread of a loop hangs in an errand (errand.h) and lost its place: what it had borrowed, known by the
+     * address of its errands, goes back. On a thread of the transport's own. May be NULL. */
+    void (*on_revoked)(void *user, const void *borrower);
     /* An HTTP client: takes the socket, whose bytes were looked at but not read. */
     void (*on_http)(void *user, int fd, const struct sockaddr *address, socklen_t address_size);
 };

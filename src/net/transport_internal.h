@@ -6,10 +6,13 @@
 #include "net/pending.h"
 #include "net/resolver.h"
 #include "net/transport.h"
+#include "net/watcher.h"
 #include "net/ws_frame.h"
 #include <pthread.h>
 
 struct rfi_loop;
+
+enum { RFI_IO_THREADS_MAX = 64 };
 
 struct rfi_transport {
     /* set once, then read by all */
@@ -20,6 +23,7 @@ struct rfi_transport {
     struct rfi_loop *loops; /* options.io_threads of them; loops[0] listens */
     struct rfi_resolver *resolver;
     struct rfi_pending pending;
+    struct rfi_watcher watcher;
 
     /* under mutex: dials and stop exclude each other */
     pthread_mutex_t mutex;

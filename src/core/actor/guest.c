@@ -12,10 +12,12 @@
  * guest counts itself before it looks at is_stopping [GU1].
  *
  * A callback that takes long would hold up the guest's own work. One that did is left to the workers for the next
- * GUEST_SKIPS times. */
+ * GUEST_SKIPS times; and while it lasts, whoever watches the guest may give its place to another thread (errand.h).
+ * Then nothing is left to the guest but the worker that it is, which it gives back. */
 #include "core/actor/actor.h"
 #include "core/actor/run_queue.h"
 #include "core/base/clock.h"
+#include "core/base/errand.h"
 
 enum { GUEST_SKIPS = 255, GUEST_SLOW_NS = 300000 };
 
@@ -76,11 +78,15 @@ bool rfi_runtime_guest_run(struct rfi_runtime *runtime, uint64_t until_ns)
         }
         uint64_t begin_ns = now_ns != 0 ? now_ns : rfi_clock_ns();
         rfi_mailbox_ref(&actor->box); /* the run may end it */
+        rfi_watch_enter();
         rfi_actor_run(guest, actor);
+        bool is_revoked = !rfi_watch_leave();
         now_ns = rfi_clock_ns();
         if (now_ns - begin_ns > GUEST_SLOW_NS)
             atomic_store_explicit(&actor->guest_skips, GUEST_SKIPS, memory_order_relaxed);
         rfi_mailbox_unref(&actor->box);
+        if (is_revoked)
+            return true;
         if (now_ns >= until_ns)
             return guest->next != NULL || !rfi_ring_is_empty(&guest->ring);
     }

@@ -362,6 +362,11 @@ static void sleep_worker(struct rfi_worker *worker)
 
 /* ---- for guest.c ---- */
 
+void rfi_runtime_notify(struct rfi_runtime *runtime)
+{
+    notify(runtime);
+}
+
 bool rfi_worker_is_any(void)
 {
     return current_worker != NULL;

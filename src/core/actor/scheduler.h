@@ -130,6 +130,9 @@ void rfi_runtime_guest_end(struct rfi_runtime *runtime);
 /* Do all workers sleep? A hint. */
 bool rfi_runtime_is_resting(const struct rfi_runtime *runtime);
 
+/* Wake a worker that sleeps, unless one searches already: there is work in a queue. */
+void rfi_runtime_notify(struct rfi_runtime *runtime);
+
 /* ---- scheduler.c for guest.c ---- */
 bool rfi_worker_is_any(void);                     /* is this thread a worker, of any runtime? */
 void rfi_worker_enter(struct rfi_worker *worker); /* this thread is `worker`; NULL: no more */

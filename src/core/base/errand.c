@@ -2,6 +2,8 @@
 /* The list of errands of each thread (errand.h). It belongs to its thread; there is nothing to lock. */
 #include "core/base/errand.h"
 
+#include <stddef.h>
+
 _Thread_local struct rfi_errands rfi_errands __attribute__((tls_model("initial-exec")));
 
 enum rfi_errand_added rfi_errands_add(void (*run)(void *arg), void *arg)
@@ -25,4 +27,47 @@ void rfi_errands_run_all(void)
         struct rfi_errand errand = errands->list[--errands->count];
         errand.run(errand.arg);
     }
+}
+
+/* ---- watches ---- */
+
+void rfi_watch_enter(void)
+{
+    struct rfi_watch *watch = rfi_errands.watch;
+    if (watch == NULL)
+        return;
+    /* relaxed: only the thread whose place it is changes a word that is not INSIDE */
+    uint64_t word = atomic_load_explicit(&watch->word, memory_order_relaxed);
+    rfi_errands.inside = (word / RFI_WATCH_STATES + 1) * RFI_WATCH_STATES + RFI_WATCH_INSIDE;
+    /* [WT1] release: what this thread did to all that it may lose; pairs with the acquire in revoke */
+    atomic_store_explicit(&watch->word, rfi_errands.inside, memory_order_release);
+}
+
+bool rfi_watch_leave(void)
+{
+    struct rfi_watch *watch = rfi_errands.watch;
+    uint64_t word = rfi_errands.inside;
+    if (watch == NULL)
+        return true;
+    /* [WT1] relaxed: the word is as we left it, so nothing was taken from us; a successor's is another one */
+    if (atomic_compare_exchange_strong_explicit(&watch->word, &word, word - RFI_WATCH_INSIDE,
+                                                memory_order_relaxed, memory_order_relaxed))
+        return true;
+    rfi_errands.is_revoked = true;
+    rfi_errands.watch = NULL;
+    return false;
+}
+
+uint64_t rfi_watch_look(const struct rfi_watch *watch)
+{
+    return atomic_load_explicit(&watch->word, memory_order_relaxed); /* a number to compare */
+}
+
+bool rfi_watch_revoke(struct rfi_watch *watch, uint64_t word)
+{
+    /* [WT1] acquire: pairs with the release in enter */
+    return word % RFI_WATCH_STATES == RFI_WATCH_INSIDE &&
+           atomic_compare_exchange_strong_explicit(
+               &watch->word, &word, word - RFI_WATCH_INSIDE + RFI_WATCH_REVOKED,
+               memory_order_acq_rel, memory_order_relaxed);
 }

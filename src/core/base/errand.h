@@ -9,9 +9,20 @@
 #ifndef RFI_ERRAND_H
 #define RFI_ERRAND_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 enum { RFI_ERRANDS_MAX = 8 };
+
+/* Over a thread that runs the callbacks of actors although others depend on it: a number that grows with every
+ * callback, and in its low bits where the thread is. Whoever finds it in the same callback for too long
+ * may turn INSIDE into REVOKED; then all that the thread had but the actor is the finder's, and the thread
+ * finds out when the callback ends (rfi_watch_leave). One of the two wins, since both exchange the word [WT1]. */
+struct rfi_watch {
+    _Atomic(uint64_t) word;
+};
+enum { RFI_WATCH_OUTSIDE, RFI_WATCH_INSIDE, RFI_WATCH_REVOKED, RFI_WATCH_STATES = 4 };
 
 struct rfi_errand {
     void (*run)(void *arg);
@@ -22,6 +33,9 @@ struct rfi_errands {
     struct rfi_errand list[RFI_ERRANDS_MAX];
     unsigned count;
     bool is_open;
+    bool is_revoked;         /* the thread has lost its place, see struct rfi_watch */
+    struct rfi_watch *watch; /* NULL: nobody watches this thread */
+    uint64_t inside;         /* the watch's word while this thread is in a callback */
 };
 
 extern _Thread_local struct rfi_errands rfi_errands __attribute__((tls_model("initial-exec")));
@@ -41,5 +55,12 @@ static inline void rfi_errands_run(void)
     if (__builtin_expect(rfi_errands.count > 0, 0))
         rfi_errands_run_all();
 }
+
+/* This thread goes into a callback, and comes out of it. False: revoked meanwhile. */
+void rfi_watch_enter(void);
+bool rfi_watch_leave(void);
+/* Any thread: the word now; and take the place of who stands INSIDE with that very word. */
+uint64_t rfi_watch_look(const struct rfi_watch *watch);
+bool rfi_watch_revoke(struct rfi_watch *watch, uint64_t word);
 
 #endif

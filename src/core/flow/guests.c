@@ -17,6 +17,11 @@ void rfi_network_guest_end(rf_network *net)
     rfi_runtime_guest_end(&net->runtime);
 }
 
+void rfi_network_guest_hangs(rf_network *net)
+{
+    rfi_runtime_notify(&net->runtime);
+}
+
 bool rfi_network_is_resting(rf_network *net)
 {
     return rfi_runtime_is_resting(&net->runtime);

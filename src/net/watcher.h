@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* The watcher of a transport: sees to it that an actor's callback which hangs does not hold an I/O loop.
+ *
+ * Loops run quick actors themselves (errand.h). When one is still in the same callback after two looks of the watcher, the
+ * watcher takes the loop away from its thread and gives it to a new one; the old thread ends with its callback. */
+#ifndef RFI_WATCHER_H
+#define RFI_WATCHER_H
+
+#include "core/base/inbox.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct rfi_transport;
+
+struct rfi_watcher {
+    /* any thread */
+    _Atomic(bool) is_resting, is_stopping;
+    struct rfi_inbox inbox; /* carries nothing; is woken */
+    /* owner: who starts and stops */
+    pthread_t thread;
+    bool is_running;
+};
+
+RF_NODISCARD rf_err rfi_watcher_start(struct rfi_transport *transport);
+void rfi_watcher_stop(struct rfi_watcher *watcher);
+void rfi_watcher_wake(struct rfi_watcher *watcher);
+
+/* Any thread: something begins that is worth watching. */
+static inline void rfi_watcher_note(struct rfi_watcher *watcher)
+{
+    /* relaxed: a look that comes a little later does no harm */
+    if (__builtin_expect(atomic_load_explicit(&watcher->is_resting, memory_order_relaxed), 0))
+        rfi_watcher_wake(watcher);
+}
+
+#endif
