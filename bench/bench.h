@@ -36,9 +36,13 @@ enum {
     BENCH_PROCESS_SECONDS = 180 /* any process of ours ends itself after this */
 };
 
+/* What `--poll-us` is when nobody says: what a node that cares for round trips would be given. */
+enum { BENCH_POLL_US = 50 };
+
 struct bench_options {
     const char *peer;      /* first word of the result lines */
     const char *transport; /* "tcp" or "ws" */
+    const char *delivery;  /* "reliable" or "fast" */
     unsigned scale;        /* percent of the work */
     unsigned warmup_ms;    /* the work is done for so long before the clock starts */
     unsigned measure_ms;   /* rounds are repeated for so long; the median counts */
