@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,12 +20,12 @@ uint64_t bench_now_ns(void)
 
 size_t bench_rss_bytes(void)
 {
-    long pages = 0;
-    long resident = 0;
+    char line[128] = "";
     FILE *file = fopen("/proc/self/statm", "r");
-    if (file == NULL || fscanf(file, "%ld %ld", &pages, &resident) != 2)
+    if (file == NULL || fgets(line, sizeof line, file) == NULL)
         bench_die("cannot read /proc/self/statm");
     (void)fclose(file);
+    long resident = strtol(line + strcspn(line, " "), NULL, 10); /* the second number */
     return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
 }
 
@@ -47,7 +48,15 @@ void bench_check(rf_err err, const char *what)
 
 void bench_result(struct bench *bench, const char *workload, double value, const char *unit)
 {
+    if (bench->options->rate > 0 && !bench->has_open_loop)
+        bench_die("%s has no open loop: leave --rate out", workload);
     bench->on_result(bench->user, workload, value, unit);
+}
+
+unsigned bench_rate(struct bench *bench)
+{
+    bench->has_open_loop = true;
+    return bench->options->rate;
 }
 
 long bench_scaled(const struct bench *bench, long count)

@@ -48,13 +48,14 @@ struct bench_options {
     unsigned measure_ms;   /* rounds are repeated for so long; the median counts */
     unsigned workers;      /* actor threads; 0: one a core */
     unsigned poll_us;      /* I/O threads look for so long before they sleep */
-    unsigned rate;         /* messages a second in open loop; 0: closed loop */
+    unsigned rate;         /* messages a second in open loop; read it with bench_rate */
 };
 
 struct bench {
     const struct bench_options *options;
     void (*on_result)(void *user, const char *workload, double value, const char *unit);
     void *user;
+    bool has_open_loop; /* the workload asked for the rate */
 };
 
 struct bench_workload {
@@ -68,6 +69,10 @@ extern const size_t bench_workload_count;
 
 /* Give a result away. */
 void bench_result(struct bench *bench, const char *workload, double value, const char *unit);
+
+/* The rate of `--rate`; 0: a closed loop. A workload that can do an open loop (pace.h) asks before its first
+ * result; of one that does not, a run with a rate fails instead of giving a number of something else. */
+unsigned bench_rate(struct bench *bench);
 
 /* `count` scaled as the options say, at least 1. */
 long bench_scaled(const struct bench *bench, long count);

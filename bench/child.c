@@ -66,18 +66,25 @@ bool bench_child_is_interrupted(void)
 
 /* ---- how busy the machine is ---- */
 
+/* Of all cores together, from the first line of /proc/stat; 0 if it cannot be read. */
 static double busy_seconds(void)
 {
-    unsigned long long user, nice, system, idle, iowait, irq, softirq, steal;
+    enum { USER, NICE, SYSTEM, IDLE, IOWAIT, IRQ, SOFTIRQ, STEAL, FIELD_COUNT };
+    unsigned long long fields[FIELD_COUNT];
+    char line[256] = "";
     FILE *file = fopen("/proc/stat", "r");
     if (file == NULL)
         return 0;
-    int count = fscanf(file, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system,
-                       &idle, &iowait, &irq, &softirq, &steal);
+    char *at = fgets(line, sizeof line, file);
     (void)fclose(file);
-    if (count != 8)
+    if (at == NULL || strncmp(at, "cpu ", 4) != 0)
         return 0;
-    return (double)(user + nice + system + irq + softirq + steal) / (double)sysconf(_SC_CLK_TCK);
+    at += 4;
+    for (int i = 0; i < FIELD_COUNT; i++)
+        fields[i] = strtoull(at, &at, 10);
+    return (double)(fields[USER] + fields[NICE] + fields[SYSTEM] + fields[IRQ] + fields[SOFTIRQ] +
+                    fields[STEAL]) /
+           (double)sysconf(_SC_CLK_TCK);
 }
 
 static double seconds_of(const struct rusage *usage)
@@ -86,10 +93,13 @@ static double seconds_of(const struct rusage *usage)
            (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e6;
 }
 
+/* The kernel counts in ticks, so that two a core are rounding: of a short measurement they would be much. */
 static double share_of_others(double busy_s, double own_s, double wall_s)
 {
-    double machine_s = wall_s * (double)sysconf(_SC_NPROCESSORS_ONLN);
-    double percent = machine_s > 0 ? 100 * (busy_s - own_s) / machine_s : 0;
+    double cores = (double)sysconf(_SC_NPROCESSORS_ONLN);
+    double rounding_s = 2 * cores / (double)sysconf(_SC_CLK_TCK);
+    double machine_s = wall_s * cores;
+    double percent = machine_s > 0 ? 100 * (busy_s - own_s - rounding_s) / machine_s : 0;
     return percent < 0 ? 0 : percent > 100 ? 100 : percent;
 }
 
@@ -207,14 +217,21 @@ static bool reap(struct run *run)
 static void signal_children(int number)
 {
     char path[64];
-    long pid = 0;
+    char line[4096] = "";
     (void)snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
     FILE *file = fopen(path, "r");
     if (file == NULL)
         return;
-    while (fscanf(file, "%ld", &pid) == 1)
-        (void)kill((pid_t)pid, number); /* it may have ended: then there is nothing to do */
+    char *at = fgets(line, sizeof line, file);
     (void)fclose(file);
+    while (at != NULL) {
+        char *end = at;
+        long pid = strtol(at, &end, 10);
+        if (end == at || pid <= 0)
+            return;
+        (void)kill((pid_t)pid, number); /* it may have ended: then there is nothing to do */
+        at = end;
+    }
 }
 
 /* End what is left, first politely. It is over when we have no child any more. */
@@ -247,12 +264,12 @@ static void say(struct bench_child *child, const char *said, const char *format,
         (void)snprintf(child->why + size, sizeof child->why - (size_t)size, ": %s", said);
 }
 
-static void judge(const struct run *run, bool is_late)
+static void judge(const struct run *run)
 {
     struct bench_child *child = run->child;
     if (bench_child_is_interrupted())
         say(child, "", "interrupted");
-    else if (is_late)
+    else if (child->is_late)
         say(child, run->said, "not finished within %u s", child->limit_s);
     else if (WIFSIGNALED(run->status))
         say(child, run->said, "ended by signal %d (%s)", WTERMSIG(run->status),
@@ -268,6 +285,7 @@ bool bench_child_run(struct bench_child *child)
     uint64_t end = begin + (uint64_t)child->limit_s * 1000000000;
     double busy = busy_seconds();
     child->why[0] = '\0';
+    child->is_late = false;
     if (!start(&run)) {
         say(child, strerror(errno), "cannot start a process");
         goto out;
@@ -286,13 +304,13 @@ bool bench_child_run(struct bench_child *child)
         if (ready == 0 && child->on_tick != NULL)
             child->on_tick(child->user);
     }
-    bool is_late = !run.has_ended;
+    child->is_late = !run.has_ended;
     child->seconds = (double)(bench_now_ns() - begin) / 1e9;
     busy = busy_seconds() - busy;
     end_all(&run);
     drain(&run);
     child->others_percent = share_of_others(busy, run.own_s, child->seconds);
-    judge(&run, is_late);
+    judge(&run);
 out:
     if (run.out.fd >= 0)
         (void)close(run.out.fd);

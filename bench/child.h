@@ -6,6 +6,9 @@
 
 #include <stdbool.h>
 
+/* Above this share of the machine in the hands of others a result deserves no trust. */
+enum { BENCH_OTHERS_PERCENT_MAX = 15 };
+
 struct bench_child {
     /* set by the caller */
     void (*body)(void *arg); /* runs in the child, whose stdout is read; returning is exit code 0 */
@@ -19,6 +22,7 @@ struct bench_child {
 
     /* set by bench_child_run */
     char why[200];         /* it failed; empty when all is well */
+    bool is_late;          /* because it took too long */
     double others_percent; /* of the machine, used by processes that are not ours */
     double seconds;
 };

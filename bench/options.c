@@ -5,6 +5,7 @@
 #include "nearest.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,10 +67,13 @@ static const struct option options[] = {
      0},
 };
 
+#define UNSET UINT_MAX
+
 enum { OPTION_COUNT = sizeof options / sizeof options[0], WORD_MAX_SIZE = 40 };
 
 static bool take(struct bench_cli *cli, const struct option *option, const char *value);
 static bool read_environment(struct bench_cli *cli);
+static void set_unset(struct bench_cli *cli);
 static bool check_together(const struct bench_cli *cli, const bool *given);
 
 void bench_usage_error(const char *format, ...)
@@ -171,9 +175,9 @@ bool bench_options_read(struct bench_cli *cli, int argc, char **argv)
         .options = {.peer = "reflow",
                     .transport = "tcp",
                     .delivery = "reliable",
-                    .scale = 100,
-                    .warmup_ms = 500,
-                    .measure_ms = 1000,
+                    .scale = UNSET,
+                    .warmup_ms = UNSET,
+                    .measure_ms = UNSET,
                     .poll_us = BENCH_POLL_US},
         .rounds = 3,
         .timeout_s = 210,
@@ -204,7 +208,21 @@ bool bench_options_read(struct bench_cli *cli, int argc, char **argv)
         cli->words++;
         cli->word_count--;
     }
+    set_unset(cli);
     return check_together(cli, given);
+}
+
+/* A summary does less of everything, unless it is told how much. */
+static void set_unset(struct bench_cli *cli)
+{
+    struct bench_options *set = &cli->options;
+    cli->is_summary = cli->command == BENCH_COMMAND_RUN && cli->word_count == 0;
+    if (set->scale == UNSET)
+        set->scale = cli->is_summary ? 10 : 100;
+    if (set->warmup_ms == UNSET)
+        set->warmup_ms = cli->is_summary ? 100 : 500;
+    if (set->measure_ms == UNSET)
+        set->measure_ms = cli->is_summary ? 300 : 1000;
 }
 
 static bool is_word(const char *text)

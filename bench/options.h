@@ -22,7 +22,8 @@ struct bench_cli {
     enum bench_command command;
     struct bench_options options;
     const char *const *words; /* the workloads to run, borrowed from argv */
-    size_t word_count;        /* 0: a summary of all */
+    size_t word_count;
+    bool is_summary; /* no workload was named: less of all */
     bool is_json;
     bool is_csv;
     unsigned timeout_s; /* of one measurement */

@@ -27,6 +27,12 @@ bool bench_samples_add(struct bench_samples *samples, const struct bench_sample 
     return true;
 }
 
+/* Names and units go into JSON, CSV, tables and SVG as they are. */
+static bool is_harmless(const char *text)
+{
+    return text[strcspn(text, "\"\\,|<>&'")] == '\0';
+}
+
 bool bench_sample_parse(const char *line, struct bench_sample *out_sample)
 {
     struct bench_sample sample = {.others_percent = 0};
@@ -42,7 +48,8 @@ bool bench_sample_parse(const char *line, struct bench_sample *out_sample)
     sample.value = strtod(value, &value_end);
     sample.others_percent = strtod(others, &others_end);
     if (*value_end != '\0' || *others_end != '\0' || !isfinite(sample.value) ||
-        !isfinite(sample.others_percent))
+        !isfinite(sample.others_percent) || !is_harmless(sample.peer) ||
+        !is_harmless(sample.workload) || !is_harmless(sample.unit))
         return false;
     *out_sample = sample;
     return true;

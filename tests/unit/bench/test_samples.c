@@ -34,7 +34,10 @@ Test(bench_samples, what_is_no_result_line_is_refused)
                                  "zmq remote_rtt inf us",
                                  "zmq remote_rtt 1 us much",
                                  "zmq remote_rtt failed - 3",
-                                 "zmq remote_rtt 1 us 2 3"};
+                                 "zmq remote_rtt 1 us 2 3",
+                                 "z\"mq remote_rtt 1 us",
+                                 "zmq remote|rtt 1 us",
+                                 "zmq remote_rtt 1 <us>"};
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         cr_assert_not(bench_sample_parse(lines[i], &sample));
 }
