@@ -40,6 +40,8 @@ rf_distributed *bench_pair_node(struct bench *bench, const char *network_id,
     set(config, "bind_port", "0");
     set_number(config, "actor_threads", bench->options->workers);
     set_number(config, "poll_us", bench->options->poll_us);
+    if (strcmp(bench->options->delivery, "reliable") != 0) /* which every library has */
+        set(config, "delivery", bench->options->delivery);
     for (size_t i = 0; i < setup->setting_count; i++)
         set(config, setup->settings[i].key, setup->settings[i].value);
     if (rf_distributed_new(config, &node, &diag) != RF_OK)
