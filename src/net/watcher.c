@@ -38,10 +38,11 @@ static bool look(struct rfi_transport *transport, struct rfi_loop *loop, uint64_
         /* relaxed: of the thread that revoke orders us behind; its successor does not exist yet */
         const void *errands = atomic_load_explicit(&loop->errands, memory_order_relaxed);
         if (rfi_watch_revoke(&loop->watch, word)) {
-            rf_log(RF_LOG_WARN, "NET-CALLBACK-SLOW",
-                   "loop=%u reason=\"a callback of an actor does not return; the loop goes on without "
-                   "its thread\"",
-                   loop->index);
+            rf_log(
+                RF_LOG_WARN, "NET-CALLBACK-SLOW",
+                "loop=%u reason=\"a callback of an actor does not return; the loop goes on without "
+                "its thread\"",
+                loop->index);
             if (transport->ops.on_revoked != NULL)
                 transport->ops.on_revoked(transport->user, errands);
             rescue(transport, loop);

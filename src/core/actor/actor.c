@@ -11,13 +11,14 @@
  * Sending is in emit.c, failures in supervise.c, the functions for components in context.c. */
 #include "core/actor/actor.h"
 #include "core/actor/delivery.h"
+#include "core/actor/sharing.h"
 #include "core/base/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static enum rfi_verdict run_one(rf_context *ctx, struct rfi_delivery *delivery);
-static enum rfi_verdict after_callback(rf_context *ctx, rf_err err);
+static inline enum rfi_verdict run_one(rf_context *ctx, struct rfi_delivery *delivery);
+static inline enum rfi_verdict after_callback(rf_context *ctx, rf_err err);
 
 /* ---- life ---- */
 
@@ -110,13 +111,10 @@ void rfi_runtime_list_remove(struct rfi_runtime *runtime, struct rfi_actor *acto
 
 /* ---- one activation ---- */
 
-static void adopt_outs(struct rfi_actor *actor)
+static void take_outs(rf_context *ctx)
 {
-    /* relaxed: a hint; the exchange decides. A change made before a message was sent is seen here because the
-     * message itself was acquired ([MB1]). */
-    if (__builtin_expect(atomic_load_explicit(&actor->pending_outs, memory_order_relaxed) == NULL,
-                         1))
-        return;
+    struct rfi_actor *actor = ctx->actor;
+    rfi_context_flush(ctx); /* what was emitted before takes the wires of before */
     /* [OU1] acquire: pairs with the release in rfi_actor_publish_outs */
     struct rfi_outs *outs =
         atomic_exchange_explicit(&actor->pending_outs, NULL, memory_order_acq_rel);
@@ -126,17 +124,25 @@ static void adopt_outs(struct rfi_actor *actor)
     actor->outs = outs;
 }
 
+static inline void adopt_outs(rf_context *ctx)
+{
+    /* relaxed: a hint; the exchange decides. A change made before a message was sent is seen here because the
+     * message itself was acquired ([MB1]). */
+    if (__builtin_expect(
+            atomic_load_explicit(&ctx->actor->pending_outs, memory_order_relaxed) != NULL, 0))
+        take_outs(ctx);
+}
+
 void rfi_actor_publish_outs(struct rfi_actor *actor, struct rfi_outs *outs)
 {
     /* [OU1] release: publishes the table; acquire: the one that nobody took up is ours again */
     rfi_outs_free(atomic_exchange_explicit(&actor->pending_outs, outs, memory_order_acq_rel));
 }
 
-static enum rfi_verdict ensure_created(rf_context *ctx)
+/* Make the state that is not there. */
+static enum rfi_verdict create_state(rf_context *ctx)
 {
     struct rfi_actor *actor = ctx->actor;
-    if (actor->is_created)
-        return RFI_GO_ON;
     rf_err err = RF_OK;
     if (actor->component->create != NULL)
         err = actor->component->create(ctx, &actor->state);
@@ -155,16 +161,28 @@ static enum rfi_verdict ensure_created(rf_context *ctx)
     return after_callback(ctx, RF_OK);
 }
 
-/* The next delivery; NULL when the activation is over, and then the token is gone. */
-static struct rfi_delivery *next_delivery(struct rfi_worker *worker, struct rfi_actor *actor)
+static inline enum rfi_verdict ensure_created(rf_context *ctx)
 {
+    return __builtin_expect(ctx->actor->is_created, 1) ? RFI_GO_ON : create_state(ctx);
+}
+
+/* The next delivery; NULL when the activation is over, and then the token is gone. */
+static inline struct rfi_delivery *next_delivery(rf_context *ctx)
+{
+    struct rfi_actor *actor = ctx->actor;
+    struct rfi_worker *worker = ctx->worker;
     struct rfi_mailbox *box = &actor->box;
     for (;;) {
-        if (box->first == NULL && rfi_mailbox_take(box))
-            adopt_outs(actor);
-        struct rfi_delivery *delivery = rfi_mailbox_pop(box);
-        if (delivery != NULL)
-            return delivery;
+        if (__builtin_expect(box->first != NULL, 1))
+            return rfi_mailbox_pop(box);
+        if (rfi_mailbox_take(box)) {
+            adopt_outs(ctx);
+            return rfi_mailbox_pop(box);
+        }
+        if (ctx->chained != NULL) {
+            rfi_context_push_chains(ctx); /* perhaps to itself: look again */
+            continue;
+        }
         rfi_actor_set_status(actor, RFI_STATUS_READY);
         if (rfi_mailbox_release(box)) {
             rfi_runtime_count_idled(worker->runtime, worker);
@@ -183,14 +201,25 @@ static struct rfi_delivery *next_delivery(struct rfi_worker *worker, struct rfi_
 static void measure(struct rfi_worker *worker)
 {
     uint64_t now = rfi_clock_ns();
-    worker->until_clock = RFI_CLOCK_EVERY;
+    if (now - worker->last_ns > RFI_BATCH_NS / 4)
+        rfi_context_flush(worker->context); /* others may go on with it meanwhile */
     if (worker->last_ns != 0) {
         uint64_t elapsed = now - worker->last_ns;
         uint64_t batch =
-            elapsed == 0 ? RFI_BATCH_MAX : (uint64_t)RFI_BATCH_NS * RFI_CLOCK_EVERY / elapsed;
+            elapsed == 0 ? RFI_BATCH_MAX : (uint64_t)RFI_BATCH_NS * worker->clock_every / elapsed;
         worker->batch_max = batch < 1 ? 1 : batch > RFI_BATCH_MAX ? RFI_BATCH_MAX : (uint32_t)batch;
+        atomic_store_explicit(&worker->is_cheap, worker->batch_max == RFI_BATCH_MAX,
+                              memory_order_relaxed); /* to look at */
     }
+    rfi_count(&worker->done_count, worker->clock_every);
+    worker->clock_every =
+        worker->batch_max == RFI_BATCH_MAX ? RFI_CLOCK_EVERY_MAX : RFI_CLOCK_EVERY;
+    worker->until_clock = worker->clock_every;
     worker->last_ns = now;
+    if (--worker->until_share == 0) {
+        worker->until_share = RFI_SHARE_EVERY;
+        rfi_share_look(worker, now);
+    }
 }
 
 static enum rfi_verdict run_resume(rf_context *ctx)
@@ -199,7 +228,7 @@ static enum rfi_verdict run_resume(rf_context *ctx)
     actor->wants_resume = false;
     if (actor->component->on_resume == NULL)
         return RFI_GO_ON;
-    adopt_outs(actor); /* a generator may never look into its mailbox */
+    adopt_outs(ctx); /* a generator may never look into its mailbox */
     return after_callback(ctx, actor->component->on_resume(ctx, actor->state));
 }
 
@@ -207,6 +236,7 @@ static enum rfi_verdict run_resume(rf_context *ctx)
 static enum rfi_verdict park(rf_context *ctx, struct rfi_mailbox *target)
 {
     struct rfi_actor *actor = ctx->actor;
+    rfi_context_flush(ctx);
     ctx->pressed = NULL;
     rfi_actor_set_status(actor, RFI_STATUS_MUTED);
     rfi_mailbox_check_waiters(&actor->box);
@@ -235,8 +265,9 @@ void rfi_actor_run(struct rfi_worker *worker, struct rfi_actor *actor)
     }
     ctx->actor = actor;
     ctx->pressed = NULL;
+    ctx->looks = 0;
     ctx->has_fail_text = false;
-    adopt_outs(actor);
+    adopt_outs(ctx);
     /* relaxed: our own status */
     if (atomic_load_explicit(&actor->status, memory_order_relaxed) == RFI_STATUS_MUTED) {
         /* Woken for a change of wires, or all waiters at once and the first filled the box again. */
@@ -265,8 +296,11 @@ void rfi_actor_run(struct rfi_worker *worker, struct rfi_actor *actor)
         }
         if (actor->wants_resume) {
             verdict = run_resume(ctx);
+            /* What it made is warm in this core's cache now: let the target have its turn. */
+            if (verdict == RFI_GO_ON && worker->next != NULL)
+                break;
         } else {
-            struct rfi_delivery *delivery = next_delivery(worker, actor);
+            struct rfi_delivery *delivery = next_delivery(ctx);
             if (delivery == NULL)
                 return;
             verdict = run_one(ctx, delivery);
@@ -276,23 +310,39 @@ void rfi_actor_run(struct rfi_worker *worker, struct rfi_actor *actor)
     }
     if (verdict != RFI_GO_ON)
         return;
+    rfi_context_flush(ctx);
     rfi_mailbox_check_waiters(&actor->box);
     rfi_actor_set_status(actor, RFI_STATUS_READY);
-    rfi_worker_requeue(worker, actor);
+    /* A batch that was just long enough: queueing it again for nothing would let the next run pile up. */
+    if (actor->box.first == NULL && !actor->wants_resume && rfi_mailbox_release(&actor->box))
+        rfi_runtime_count_idled(worker->runtime, worker);
+    else if (worker->next == NULL && rfi_mailbox_is_long(&actor->box))
+        rfi_worker_schedule_next(worker,
+                                 actor); /* before those who would make it longer and be muted */
+    else
+        rfi_worker_requeue(worker, actor);
 }
 
-static enum rfi_verdict after_callback(rf_context *ctx, rf_err err)
+static enum rfi_verdict end_callback(rf_context *ctx, rf_err err)
 {
-    if (__builtin_expect(err != RF_OK, 0)) {
+    if (err != RF_OK) {
         enum rfi_verdict verdict = rfi_supervise(ctx, err);
         if (verdict != RFI_GO_ON)
             return verdict;
-    } else {
-        ctx->has_fail_text = false; /* rf_fail without an error code means nothing */
     }
-    if (__builtin_expect(ctx->actor->wants_resume, 0) && ctx->pressed == NULL)
+    if (ctx->actor->wants_resume && ctx->pressed == NULL)
         ctx->pressed = rfi_actor_find_pressed(ctx->actor);
-    return __builtin_expect(ctx->pressed != NULL, 0) ? park(ctx, ctx->pressed) : RFI_GO_ON;
+    return ctx->pressed != NULL ? park(ctx, ctx->pressed) : RFI_GO_ON;
+}
+
+static inline enum rfi_verdict after_callback(rf_context *ctx, rf_err err)
+{
+    if (__builtin_expect(err == RF_OK, 1)) {
+        ctx->has_fail_text = false; /* rf_fail without an error code means nothing */
+        if (__builtin_expect(!ctx->actor->wants_resume && ctx->pressed == NULL, 1))
+            return RFI_GO_ON;
+    }
+    return end_callback(ctx, err);
 }
 
 /* ---- messages ---- */
@@ -321,7 +371,7 @@ static void tell_completed(rf_context *ctx)
                                               .component = ctx->actor->component->name});
 }
 
-static void note_success(rf_context *ctx)
+static inline void note_success(rf_context *ctx)
 {
     if (__builtin_expect(ctx->actor->side != NULL, 0))
         ctx->actor->side->restarts_in_row = 0;
@@ -330,7 +380,7 @@ static void note_success(rf_context *ctx)
 }
 
 /* RF_FIRE_ANY: the message at hand. Takes the delivery. */
-static enum rfi_verdict fire_any(rf_context *ctx, struct rfi_delivery *delivery)
+static inline enum rfi_verdict fire_any(rf_context *ctx, struct rfi_delivery *delivery)
 {
     struct rfi_actor *actor = ctx->actor;
     rf_message *msg = delivery->msg;
@@ -339,12 +389,13 @@ static enum rfi_verdict fire_any(rf_context *ctx, struct rfi_delivery *delivery)
     uint32_t port = delivery->port;
     rfi_delivery_release(delivery, msg); /* before the callback, which may forward the message */
     ctx->reply = reply;
+    rfi_lease_begin(msg);
     rf_err err = actor->component->on_message(ctx, actor->state, port, msg);
     if (__builtin_expect(reply != NULL, 0))
         answer(ctx, err);
     if (__builtin_expect(receipt != NULL, 0))
-        receipt->consumed(receipt, rf_message_size(msg));
-    rf_message_unref(msg);
+        receipt->consumed(receipt, msg->size);
+    rfi_lease_end(msg);
     if (__builtin_expect(err == RF_OK, 1))
         note_success(ctx);
     return after_callback(ctx, err);
@@ -430,7 +481,7 @@ static enum rfi_verdict gather(rf_context *ctx, struct rfi_delivery *delivery)
     return is_packet_complete(actor) ? fire_packet(ctx) : RFI_GO_ON;
 }
 
-static enum rfi_verdict run_one(rf_context *ctx, struct rfi_delivery *delivery)
+static inline enum rfi_verdict run_one(rf_context *ctx, struct rfi_delivery *delivery)
 {
     struct rfi_actor *actor = ctx->actor;
     bool is_timer = delivery->kind == RFI_DELIVERY_TIMER;
@@ -518,6 +569,7 @@ void rfi_actor_note_gone(struct rfi_actor *actor, enum rfi_gone how)
 void rfi_actor_retire(struct rfi_worker *worker, struct rfi_actor *actor, enum rfi_status status)
 {
     struct rfi_runtime *runtime = worker->runtime;
+    rfi_context_flush(worker->context);
     (void)rfi_mailbox_close(&actor->box, NULL); /* the token is ours in any case */
     rfi_actor_finish(actor, status);
     rfi_runtime_list_remove(runtime, actor);

@@ -21,13 +21,22 @@ struct rfi_wire {
     struct rfi_mailbox *target; /* one reference */
     uint32_t port;              /* in the words of the target */
     bool is_loop; /* leads back to the actor: never mutes, RF_EFULL far beyond the limit */
+    /* owner: the token of the actor. The chain: deliveries that were emitted and not pushed yet, in their order */
+    uint32_t chain_length, chain_limit;
+    struct rfi_mpsc_node *oldest, *newest;
+    struct rfi_wire *next_chained; /* of the list in the context */
 };
+
+/* A chain is pushed when the activation ends, when it has so many deliveries, or as many as the target had room
+ * for when it began (a quarter of the capacity at most), or a large one; and when the actor has chains for so
+ * many targets all of them are. */
+enum { RFI_CHAIN_MAX = 64, RFI_CHAINS_MAX = 16 };
 
 struct rfi_out_range {
     uint32_t first, count; /* in wires */
 };
 
-/* The wires of all out-ports of one actor; immutable once published.
+/* The wires of all out-ports of one actor; immutable once published, but for the chains.
  *
  * The control thread makes a whole new table at each change and leaves it in `pending_outs`; the worker that
  * runs the actor takes it up before it takes messages from its mailbox. So the table in use has one owner
@@ -148,6 +157,9 @@ struct rf_context {
     rf_reply *reply;             /* of the message at hand, until answered or taken */
     rf_message *first_emitted;   /* the answer if no other comes; only when there is a reply */
     struct rfi_mailbox *pressed; /* a target that is over its limit */
+    struct rfi_wire *chained;    /* wires of the actor whose chains are not empty */
+    uint32_t chained_count;
+    uint32_t looks; /* calls of rf_is_pressed since something was pushed */
     bool has_fail_text;
     char fail_text[512];
 };
@@ -164,8 +176,16 @@ void rfi_backoff_fire(struct rfi_timer *timer, bool is_cancelled);
 /* Free the component's state, if there is one. */
 void rfi_actor_destroy_state(struct rfi_actor *actor);
 void rfi_actor_drop_inputs(struct rfi_actor *actor, rf_err err);
-/* Push to one target. Takes the delivery and its reference to the message. False: refused, dropped. */
-bool rfi_wire_push(rf_context *ctx, const struct rfi_wire *wire, struct rfi_delivery *delivery);
+/* Push all chains of the actor at hand. Before its token or its wires change, and before anything by which others
+ * could learn that it has emitted. */
+void rfi_context_push_chains(rf_context *ctx);
+static inline void rfi_context_flush(rf_context *ctx)
+{
+    if (ctx->chained != NULL)
+        rfi_context_push_chains(ctx);
+}
+/* The same for the actor, if any, that the calling thread runs. */
+void rfi_emit_flush(void);
 /* Any of the actor's targets that is over its limit, or NULL. */
 struct rfi_mailbox *rfi_actor_find_pressed(const struct rfi_actor *actor);
 

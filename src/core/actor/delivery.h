@@ -16,13 +16,6 @@ enum {
     RFI_DELIVERY_TIMER /* the delivery of a struct rfi_actor_timer; msg is NULL */
 };
 
-static inline bool rfi_message_is_exclusive(const rf_message *msg)
-{
-    /* [DL1] acquire: what the last other holder did with the embedded delivery is over; pairs with the
-     * release in rf_message_unref */
-    return atomic_load_explicit(&msg->refs, memory_order_acquire) == 1;
-}
-
 /* Try to get the delivery that is part of the message. */
 static inline bool rfi_delivery_try_embedded(rf_message *msg)
 {
@@ -35,6 +28,16 @@ static inline bool rfi_delivery_try_embedded(rf_message *msg)
     return atomic_exchange_explicit(&msg->is_first_taken, 1, memory_order_acquire) == 0;
 }
 
+/* A delivery that is no part of a message; NULL: out of memory. */
+static inline struct rfi_delivery *rfi_delivery_take_further(void)
+{
+    uint16_t size_class;
+    struct rfi_delivery *delivery = rfi_pool_alloc(sizeof *delivery, &size_class);
+    if (delivery != NULL)
+        delivery->is_embedded = 0;
+    return delivery;
+}
+
 /* A delivery for `msg`, whose reference it will hold; NULL: out of memory. Port and the rest are unset. */
 static inline struct rfi_delivery *rfi_delivery_take(rf_message *msg)
 {
@@ -42,11 +45,7 @@ static inline struct rfi_delivery *rfi_delivery_take(rf_message *msg)
         msg->first.is_embedded = 1;
         return &msg->first;
     }
-    uint16_t size_class;
-    struct rfi_delivery *delivery = rfi_pool_alloc(sizeof *delivery, &size_class);
-    if (delivery != NULL)
-        delivery->is_embedded = 0;
-    return delivery;
+    return rfi_delivery_take_further();
 }
 
 /* Give the delivery back, not the reference to the message. */

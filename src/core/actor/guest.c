@@ -46,7 +46,7 @@ static struct rfi_worker *take_sleeper(struct rfi_runtime *runtime)
 
 bool rfi_runtime_guest_begin(struct rfi_runtime *runtime)
 {
-    if (rfi_worker_is_any())
+    if (rfi_worker_current() != NULL)
         return false;
     /* [GU1] seq_cst, both: NOTE guest */
     (void)atomic_fetch_add_explicit(&runtime->guests, 1, memory_order_seq_cst);
@@ -103,6 +103,7 @@ void rfi_runtime_guest_end(struct rfi_runtime *runtime)
     worker->next_in_row = 0;
     bool has_more = !rfi_ring_is_empty(&worker->ring);
     worker->is_lent = false;
+    worker->leaves = false; /* it does */
     rfi_worker_enter(NULL);
     if (has_more)
         rfi_worker_rouse(worker); /* its bit is off: it is ours to wake */

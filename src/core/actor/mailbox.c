@@ -22,7 +22,7 @@ void rfi_mailbox_init(struct rfi_mailbox *box, const struct rfi_mailbox_ops *ops
     atomic_init(&box->overflow, 0);
     atomic_init(&box->system_count, 0);
     atomic_init(&box->large_bytes, 0);
-    box->first = NULL;
+    box->first = box->last = NULL;
     atomic_init(&box->held, 0);
 }
 
@@ -35,31 +35,31 @@ void rfi_mailbox_unref(struct rfi_mailbox *box)
         box->ops->destroy(box);
 }
 
-/* The count is at its end: note the delivery in `overflow` first, so that the depth is never told too
- * small, and take the note back if the consumer emptied the stack meanwhile. */
-enum rfi_push rfi_mailbox_push_overflow(struct rfi_mailbox *box, struct rfi_mpsc_node *node)
+/* The count is at its end: note the deliveries in `overflow` first, so that the depth is never told too
+ * small, and take the note of those back that the count can show after all. */
+enum rfi_push rfi_mailbox_push_overflow(struct rfi_mailbox *box, struct rfi_mpsc_node *newest,
+                                        struct rfi_mpsc_node *oldest, uint32_t length)
 {
-    uint64_t top = (uint64_t)(uintptr_t)node >> 3;
-    atomic_fetch_add_explicit(&box->overflow, 1, memory_order_relaxed); /* a number to look at */
+    uint64_t top = (uint64_t)(uintptr_t)newest >> 3;
+    atomic_fetch_add_explicit(&box->overflow, length, memory_order_relaxed); /* to look at */
     uint64_t old = atomic_load_explicit(&box->word, memory_order_relaxed);
     uint64_t next;
-    bool is_counted;
+    uint32_t counted;
     do {
-        uint32_t count = rfi_box_count(old);
-        is_counted = count < RFI_BOX_COUNT_MAX;
+        uint32_t room = RFI_BOX_COUNT_MAX - rfi_box_count(old);
+        counted = length < room ? length : room;
         if ((old & RFI_BOX_CLOSED) != 0) {
-            atomic_fetch_sub_explicit(&box->overflow, 1, memory_order_relaxed); /* as above */
-            rfi_mailbox_weigh(box, -rfi_box_weight(node));
+            atomic_fetch_sub_explicit(&box->overflow, length, memory_order_relaxed); /* as above */
             return RFI_PUSH_REFUSED;
         }
-        atomic_store_explicit(&node->next, rfi_box_node(old), memory_order_relaxed);
+        atomic_store_explicit(&oldest->next, rfi_box_node(old), memory_order_relaxed);
         next = (old & RFI_BOX_WAITS) | RFI_BOX_BUSY |
-               ((uint64_t)(is_counted ? count + 1 : count) << RFI_BOX_COUNT_SHIFT) | top;
-        /* [MB1] release: as in rfi_mailbox_push */
+               ((uint64_t)(rfi_box_count(old) + counted) << RFI_BOX_COUNT_SHIFT) | top;
+        /* [MB1] release: as in rfi_mailbox_push_run */
     } while (!atomic_compare_exchange_weak_explicit(&box->word, &old, next, memory_order_acq_rel,
                                                     memory_order_relaxed));
-    if (is_counted)
-        atomic_fetch_sub_explicit(&box->overflow, 1, memory_order_relaxed); /* as above */
+    if (counted > 0)
+        atomic_fetch_sub_explicit(&box->overflow, counted, memory_order_relaxed); /* as above */
     return (old & RFI_BOX_BUSY) != 0 ? RFI_PUSH_QUEUED : RFI_PUSH_FIRST;
 }
 
@@ -76,6 +76,7 @@ bool rfi_mailbox_take(struct rfi_mailbox *box)
     struct rfi_mpsc_node *node = rfi_box_node(old);
     struct rfi_mpsc_node *list = NULL;
     uint32_t count = 0;
+    box->last = node;
     while (node != NULL) {
         struct rfi_mpsc_node *next = atomic_load_explicit(&node->next, memory_order_relaxed);
         atomic_store_explicit(&node->next, list, memory_order_relaxed); /* ours by [MB1] */
@@ -102,11 +103,7 @@ bool rfi_mailbox_close(struct rfi_mailbox *box, bool *out_was_closed)
 
 size_t rfi_mailbox_depth(const struct rfi_mailbox *box)
 {
-    size_t count = rfi_box_count(rfi_mailbox_word(box));
-    if (count == RFI_BOX_COUNT_MAX)
-        count +=
-            atomic_load_explicit(&box->overflow, memory_order_relaxed);    /* a number to look at */
-    return count + atomic_load_explicit(&box->held, memory_order_relaxed); /* likewise */
+    return rfi_mailbox_depth_at(box, rfi_mailbox_word(box));
 }
 
 size_t rfi_mailbox_length(const struct rfi_mailbox *box)

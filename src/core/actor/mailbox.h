@@ -20,6 +20,10 @@
  * but not yet linked, needs no stub, and takes a run of messages with one atomic operation.
  * A push after close is refused exactly: whatever was accepted before is seen by the consumer.
  *
+ * A producer that has several deliveries for the box pushes them as a run, chained from the newest to the oldest,
+ * in the same one step. A worker that finds the box idle takes the token instead (rfi_mailbox_enter) and puts
+ * its run straight into the private list: it is the consumer now, or the one who schedules it.
+ *
  * The bound is soft: a push is never refused for fullness here. Who pushes looks at the depth.
  *
  * Messages of RFI_BOX_LARGE bytes and more are weighed as well as counted: the box is also full when they
@@ -57,8 +61,9 @@ struct rfi_mailbox {
     _Atomic(uint32_t) system_count;      /* deliveries in here that are no messages */
     _Atomic(int64_t) large_bytes;        /* of the large messages in here */
     /* owner: the consumer (others may read `held`) */
-    struct rfi_mpsc_node *first; /* oldest of the private list */
     _Atomic(uint32_t) held;      /* length of the private list */
+    struct rfi_mpsc_node *first; /* oldest of the private list; NULL: it is empty */
+    struct rfi_mpsc_node *last;  /* newest, when it is not empty */
 };
 
 #define RFI_BOX_CLOSED (UINT64_C(1) << 63)
@@ -120,38 +125,91 @@ static inline void rfi_mailbox_ref(struct rfi_mailbox *box)
 
 void rfi_mailbox_unref(struct rfi_mailbox *box);
 
-/* Saturated stack: the slow part of rfi_mailbox_push. */
-enum rfi_push rfi_mailbox_push_overflow(struct rfi_mailbox *box, struct rfi_mpsc_node *node);
+/* Saturated stack: the slow part of rfi_mailbox_push_run. */
+enum rfi_push rfi_mailbox_push_overflow(struct rfi_mailbox *box, struct rfi_mpsc_node *newest,
+                                        struct rfi_mpsc_node *oldest, uint32_t length);
 
-/* Any thread. `*out_count` is the length of the stack (not of the private list) after the push. */
-static inline enum rfi_push rfi_mailbox_push(struct rfi_mailbox *box, struct rfi_mpsc_node *node,
-                                             uint32_t *out_count)
+/* Any thread: push `length` deliveries, linked by next from `newest` to `oldest`, as one step; all are taken or
+ * none. The caller has weighed them (rfi_mailbox_weigh), and takes that back when they are refused.
+ * `*out_count` is the length of the stack (not of the private list) after the push. */
+static inline enum rfi_push rfi_mailbox_push_run(struct rfi_mailbox *box,
+                                                 struct rfi_mpsc_node *newest,
+                                                 struct rfi_mpsc_node *oldest, uint32_t length,
+                                                 uint32_t *out_count)
 {
     /* relaxed: the compare-and-swap decides */
     uint64_t old = atomic_load_explicit(&box->word, memory_order_relaxed);
-    uint64_t top = (uint64_t)(uintptr_t)node >> 3;
+    uint64_t top = (uint64_t)(uintptr_t)newest >> 3;
     uint64_t next;
-    int64_t weight = rfi_box_weight(node);
-    rfi_mailbox_weigh(box, weight); /* before the consumer can see it */
     do {
-        uint32_t count = rfi_box_count(old);
-        if (__builtin_expect((old & RFI_BOX_CLOSED) != 0, 0)) {
-            rfi_mailbox_weigh(box, -weight);
+        uint64_t count = (uint64_t)rfi_box_count(old) + length;
+        if (__builtin_expect((old & RFI_BOX_CLOSED) != 0, 0))
             return RFI_PUSH_REFUSED;
-        }
-        if (__builtin_expect(count == RFI_BOX_COUNT_MAX, 0))
-            return *out_count = count, rfi_mailbox_push_overflow(box, node);
+        if (__builtin_expect(count > RFI_BOX_COUNT_MAX, 0))
+            return *out_count = RFI_BOX_COUNT_MAX,
+                   rfi_mailbox_push_overflow(box, newest, oldest, length);
         /* relaxed: published by the exchange below */
-        atomic_store_explicit(&node->next, rfi_box_node(old), memory_order_relaxed);
-        next = (old & RFI_BOX_WAITS) | RFI_BOX_BUSY |
-               ((uint64_t)(count + 1) << RFI_BOX_COUNT_SHIFT) | top;
-        /* [MB1] release: publishes the delivery and what its sender did before; pairs with the
+        atomic_store_explicit(&oldest->next, rfi_box_node(old), memory_order_relaxed);
+        next = (old & RFI_BOX_WAITS) | RFI_BOX_BUSY | (count << RFI_BOX_COUNT_SHIFT) | top;
+        /* [MB1] release: publishes the deliveries and what their sender did before; pairs with the
          * acquire in rfi_mailbox_take and rfi_mailbox_release. [MB2] acquire: who gets the token
          * passes on what the last run did */
     } while (!atomic_compare_exchange_weak_explicit(&box->word, &old, next, memory_order_acq_rel,
                                                     memory_order_relaxed));
     *out_count = rfi_box_count(next);
     return (old & RFI_BOX_BUSY) != 0 ? RFI_PUSH_QUEUED : RFI_PUSH_FIRST;
+}
+
+/* Any thread: push one delivery. `*out_count` as above. */
+static inline enum rfi_push rfi_mailbox_push(struct rfi_mailbox *box, struct rfi_mpsc_node *node,
+                                             uint32_t *out_count)
+{
+    int64_t weight = rfi_box_weight(node);
+    rfi_mailbox_weigh(box, weight); /* before the consumer can see it */
+    enum rfi_push pushed = rfi_mailbox_push_run(box, node, node, 1, out_count);
+    if (__builtin_expect(pushed == RFI_PUSH_REFUSED, 0))
+        rfi_mailbox_weigh(box, -weight);
+    return pushed;
+}
+
+/* Become the consumer of a box that is idle, open and empty. False: it is not, push instead. */
+static inline bool rfi_mailbox_enter(struct rfi_mailbox *box)
+{
+    /* relaxed: a look that saves the exchange; a stale one fails there */
+    uint64_t idle = atomic_load_explicit(&box->word, memory_order_relaxed);
+    /* [MB2] acquire: what the last run did, as in a push that turns busy on */
+    return idle == 0 &&
+           atomic_compare_exchange_strong_explicit(&box->word, &idle, RFI_BOX_BUSY,
+                                                   memory_order_acq_rel, memory_order_relaxed);
+}
+
+/* Consumer whose stack was empty a moment ago: put a run behind the private list, which is read before the stack.
+ * The run is linked from `oldest` to `newest` and weighed already. */
+static inline void rfi_mailbox_append_run(struct rfi_mailbox *box, struct rfi_mpsc_node *oldest,
+                                          struct rfi_mpsc_node *newest, uint32_t length)
+{
+    atomic_store_explicit(&newest->next, NULL, memory_order_relaxed); /* ours */
+    if (box->first == NULL)
+        box->first = oldest;
+    else
+        atomic_store_explicit(&box->last->next, oldest, memory_order_relaxed); /* ours */
+    box->last = newest;
+    uint32_t held = atomic_load_explicit(&box->held, memory_order_relaxed);
+    atomic_store_explicit(&box->held, held + length, memory_order_relaxed); /* to look at */
+}
+
+/* A run in the order of its making, linked the other way round for a push. Returns the newest. */
+static inline struct rfi_mpsc_node *rfi_run_turn(struct rfi_mpsc_node *oldest, uint32_t length)
+{
+    struct rfi_mpsc_node *list = NULL;
+    for (struct rfi_mpsc_node *node = oldest; length > 0; length--) {
+        struct rfi_mpsc_node *next =
+            length == 1 ? NULL : atomic_load_explicit(&node->next, memory_order_relaxed);
+        atomic_store_explicit(&node->next, list, memory_order_relaxed); /* ours, all */
+        list = node;
+        node = next;
+    }
+    return list;
 }
 
 /* Consumer: move the stack to the private list, which must be empty. False: nothing came. */
@@ -198,20 +256,46 @@ static inline bool rfi_mailbox_is_closed(const struct rfi_mailbox *box)
     return (rfi_mailbox_word(box) & RFI_BOX_CLOSED) != 0;
 }
 
+/* The word to look at, where an old one does no harm. */
+static inline uint64_t rfi_mailbox_glance(const struct rfi_mailbox *box)
+{
+    return atomic_load_explicit(&box->word, memory_order_relaxed); /* as the comment says */
+}
+
+/* Consumer: has everything that was pushed been taken from the stack, and is the box open? */
+static inline bool rfi_mailbox_is_taken(const struct rfi_mailbox *box)
+{
+    return (rfi_mailbox_glance(box) & (RFI_BOX_NODE | RFI_BOX_CLOSED)) == 0;
+}
+
+/* Deliveries waiting when the word was `word`, system deliveries included. Any thread. */
+static inline size_t rfi_mailbox_depth_at(const struct rfi_mailbox *box, uint64_t word)
+{
+    size_t count = rfi_box_count(word);
+    if (__builtin_expect(count == RFI_BOX_COUNT_MAX, 0))
+        count += atomic_load_explicit(&box->overflow, memory_order_relaxed); /* to look at */
+    return count + atomic_load_explicit(&box->held, memory_order_relaxed);   /* likewise */
+}
+
 /* Deliveries waiting, system deliveries included. Any thread. */
 size_t rfi_mailbox_depth(const struct rfi_mailbox *box);
 /* Messages waiting. Any thread. */
 size_t rfi_mailbox_length(const struct rfi_mailbox *box);
 
-/* Is the box over its capacity? `count` is a stack length seen just now. Cheap while the stack alone
- * is less than half of it. */
-static inline bool rfi_mailbox_is_over(const struct rfi_mailbox *box, uint32_t count)
+/* Is the box over its capacity? */
+static inline bool rfi_mailbox_is_over(const struct rfi_mailbox *box)
 {
     if (__builtin_expect(rfi_mailbox_is_heavy(box, box->capacity), 0))
         return true;
-    if (__builtin_expect(count <= box->capacity / 2, 1))
+    if (__builtin_expect(rfi_mailbox_depth_at(box, rfi_mailbox_glance(box)) <= box->capacity, 1))
         return false;
     return rfi_mailbox_length(box) > box->capacity;
+}
+
+/* Has the box more than an eighth of its capacity? */
+static inline bool rfi_mailbox_is_long(const struct rfi_mailbox *box)
+{
+    return rfi_mailbox_depth_at(box, rfi_mailbox_glance(box)) > box->capacity / 8;
 }
 
 /* Has the box room for the waiters (half of its capacity, or closed)? */

@@ -9,6 +9,7 @@
  *
  * It does not know what the answer is for; chains (`next`) are requests that came in one packet. */
 #include "core/actor/reply.h"
+#include "core/actor/actor.h"
 
 #include <stdlib.h>
 
@@ -113,6 +114,7 @@ static void disarm(rf_reply *reply)
 static void complete(rf_reply *reply, rf_err err, rf_message *answer)
 {
     if (win(reply)) {
+        rfi_emit_flush(); /* who has the answer may rely on what a callback emitted before */
         disarm(reply);
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyser does not follow counters */
         reply->on_reply(reply->user, err, answer);

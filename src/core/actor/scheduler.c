@@ -19,6 +19,7 @@
 #include "core/actor/scheduler.h"
 #include "core/actor/actor.h"
 #include "core/actor/run_queue.h"
+#include "core/actor/sharing.h"
 #include "core/base/clock.h"
 #include "core/base/errand.h"
 
@@ -35,6 +36,8 @@ static _Thread_local struct rfi_worker *current_worker;
 
 static void *run_worker(void *arg);
 static struct rfi_actor *find_local(struct rfi_worker *worker);
+static void hand_over(struct rfi_worker *worker);
+static bool watch(struct rfi_worker *worker);
 static struct rfi_actor *search(struct rfi_worker *worker);
 static void end_search(struct rfi_worker *worker);
 static void sleep_worker(struct rfi_worker *worker);
@@ -70,6 +73,8 @@ static rf_err init_workers(struct rfi_runtime *runtime, uint32_t count)
         *worker = (struct rfi_worker){.runtime = runtime,
                                       .index = i,
                                       .batch_max = RFI_BATCH_MAX,
+                                      .until_share = RFI_SHARE_EVERY,
+                                      .clock_every = RFI_CLOCK_EVERY,
                                       .until_clock = RFI_CLOCK_EVERY,
                                       .random = 2654435761U * (i + 1)};
         worker->context = calloc(1, sizeof *worker->context);
@@ -150,6 +155,11 @@ void rfi_runtime_fini(struct rfi_runtime *runtime)
     (void)pthread_mutex_destroy(&runtime->list_lock);
 }
 
+struct rfi_worker *rfi_worker_current(void)
+{
+    return current_worker;
+}
+
 struct rfi_worker *rfi_worker_self(const struct rfi_runtime *runtime)
 {
     struct rfi_worker *worker = current_worker;
@@ -158,7 +168,15 @@ struct rfi_worker *rfi_worker_self(const struct rfi_runtime *runtime)
 
 /* ---- making work ---- */
 
-/* Wake one sleeper, unless somebody searches already. */
+/* Somebody works, and somebody else looks every now and then whether help would help. */
+static inline bool is_watched(const struct rfi_runtime *runtime, uint64_t asleep)
+{
+    /* [SL1] seq_cst: (b) of NOTE sleep; what is left to the watcher is found by its next look */
+    return atomic_load_explicit(&runtime->watcher, memory_order_seq_cst) != 0 &&
+           (uint32_t)__builtin_popcountll(asleep) + 1 < runtime->worker_count;
+}
+
+/* Wake one sleeper, unless somebody searches or watches already. */
 static void notify(struct rfi_runtime *runtime)
 {
     /* A guest looks after what it makes ready: rfi_runtime_guest_end comes soon. */
@@ -166,7 +184,8 @@ static void notify(struct rfi_runtime *runtime)
         return;
     for (;;) {
         /* [SL1] seq_cst: (b) of NOTE sleep */
-        if (atomic_load_explicit(&runtime->sleepers, memory_order_seq_cst) == 0)
+        uint64_t asleep = atomic_load_explicit(&runtime->sleepers, memory_order_seq_cst);
+        if (asleep == 0 || is_watched(runtime, asleep))
             return;
         uint32_t none = 0;
         /* [SL2] seq_cst: the searcher that will be woken is counted already */
@@ -204,16 +223,6 @@ void rfi_worker_requeue(struct rfi_worker *worker, struct rfi_actor *actor)
     notify(worker->runtime);
 }
 
-void rfi_worker_schedule_next(struct rfi_worker *worker, struct rfi_actor *actor)
-{
-    /* The slot is ours and hidden from thieves: the actor will most likely find its message in this
-     * core's cache. Who was in it goes where thieves see it. */
-    struct rfi_actor *before = worker->next;
-    worker->next = actor;
-    if (before != NULL)
-        rfi_worker_requeue(worker, before);
-}
-
 /* ---- the worker ---- */
 
 static void *run_worker(void *arg)
@@ -226,22 +235,51 @@ static void *run_worker(void *arg)
         if (actor == NULL)
             actor = search(worker);
         if (actor == NULL) {
-            sleep_worker(worker);
+            rfi_share_end(worker);
+            if (!rfi_share_is_watchable(worker) || !watch(worker))
+                sleep_worker(worker);
             continue;
         }
         if (worker->is_searching)
             end_search(worker);
         rfi_actor_run(worker, actor);
         rfi_errands_run();
+        if (__builtin_expect(worker->leaves, 0)) {
+            worker->leaves = false;
+            hand_over(worker);
+            (void)watch(worker);
+        }
     }
     rfi_errands_run();
     rfi_errands.is_open = false;
+    rfi_share_end(worker);
     /* What waits in the slot is as good as any queued actor to whoever cleans up. */
     if (worker->next != NULL)
         rfi_inject_push(worker->runtime, worker->next, worker->next);
     worker->next = NULL;
     current_worker = NULL;
     return NULL;
+}
+
+/* All that waits for this worker goes to where others take it. */
+static void hand_over(struct rfi_worker *worker)
+{
+    struct rfi_actor *actor = worker->next;
+    worker->next = NULL;
+    if (actor == NULL)
+        actor = rfi_ring_pop(&worker->ring);
+    for (; actor != NULL; actor = rfi_ring_pop(&worker->ring))
+        rfi_inject_push(worker->runtime, actor, actor);
+}
+
+static bool watch(struct rfi_worker *worker)
+{
+    if (worker->is_searching) {
+        worker->is_searching = false;
+        /* [SL2] seq_cst: before the looks of the watch, as in sleep_worker */
+        (void)atomic_fetch_sub_explicit(&worker->runtime->searchers, 1, memory_order_seq_cst);
+    }
+    return rfi_share_watch(worker);
 }
 
 /* What was in our hands for a moment was in no queue: somebody may have gone to sleep over it. */
@@ -256,7 +294,10 @@ static struct rfi_actor *take_injected(struct rfi_worker *worker)
 static struct rfi_actor *find_local(struct rfi_worker *worker)
 {
     struct rfi_actor *actor = NULL;
-    if (++worker->tick % RFI_INJECT_EVERY == 0) {
+    /* relaxed: ours, to look at for the watcher */
+    uint32_t tick = atomic_load_explicit(&worker->tick, memory_order_relaxed) + 1;
+    atomic_store_explicit(&worker->tick, tick, memory_order_relaxed);
+    if (tick % RFI_INJECT_EVERY == 0) {
         actor = take_injected(worker);
         if (actor != NULL)
             return actor;
@@ -264,7 +305,7 @@ static struct rfi_actor *find_local(struct rfi_worker *worker)
     if (worker->next != NULL) {
         actor = worker->next;
         worker->next = NULL;
-        if (++worker->next_in_row <= RFI_NEXT_IN_ROW)
+        if (++worker->next_in_row <= RFI_NEXT_IN_ROW || rfi_ring_looks_empty(&worker->ring))
             return actor;
         /* Two actors that wake each other must not starve the ring. */
         rfi_worker_requeue(worker, actor);
@@ -301,11 +342,13 @@ static struct rfi_actor *search(struct rfi_worker *worker)
         uint32_t start = worker->random >> 8;
         for (uint32_t i = 0; i < runtime->worker_count; i++) {
             struct rfi_worker *victim = &runtime->workers[(start + i) % runtime->worker_count];
-            if (victim == worker)
+            if (victim == worker || !rfi_share_may_steal(worker, victim))
                 continue;
             actor = rfi_ring_steal(&victim->ring, &worker->ring);
-            if (actor != NULL)
-                return actor;
+            if (actor == NULL)
+                continue;
+            worker->rescues = false;
+            return actor;
         }
         relax();
     }
@@ -343,7 +386,9 @@ static void sleep_worker(struct rfi_worker *worker)
     }
     tell_idle(runtime);
     /* [SL1] seq_cst: (d) of NOTE sleep */
-    if (atomic_load_explicit(&runtime->is_stopping, memory_order_seq_cst) || has_work(runtime)) {
+    if (atomic_load_explicit(&runtime->is_stopping, memory_order_seq_cst) ||
+        rfi_inject_has(runtime) ||
+        (atomic_load_explicit(&runtime->watcher, memory_order_seq_cst) == 0 && has_work(runtime))) {
         if ((atomic_fetch_and_explicit(&runtime->sleepers, ~bit, memory_order_seq_cst) & bit) !=
             0) {
             (void)sched_yield(); /* what we saw may be in the hands of a worker without a core */
@@ -365,11 +410,6 @@ static void sleep_worker(struct rfi_worker *worker)
 void rfi_runtime_notify(struct rfi_runtime *runtime)
 {
     notify(runtime);
-}
-
-bool rfi_worker_is_any(void)
-{
-    return current_worker != NULL;
 }
 
 void rfi_worker_enter(struct rfi_worker *worker)
@@ -397,35 +437,15 @@ void rfi_worker_lie_down(struct rfi_worker *worker)
     (void)atomic_fetch_or_explicit(&runtime->sleepers, bit, memory_order_seq_cst);
     tell_idle(runtime);
     /* [SL1] seq_cst: (d) of NOTE sleep */
-    if (has_work(runtime) &&
+    bool has_some =
+        rfi_inject_has(runtime) ||
+        (atomic_load_explicit(&runtime->watcher, memory_order_seq_cst) == 0 && has_work(runtime));
+    if (has_some &&
         (atomic_fetch_and_explicit(&runtime->sleepers, ~bit, memory_order_seq_cst) & bit) != 0)
         rfi_worker_rouse(worker);
 }
 
 /* ---- counting tokens, waiting for the last ---- */
-
-void rfi_runtime_count_activated(struct rfi_runtime *runtime, struct rfi_worker *worker)
-{
-    /* [QU1] release: counted before anybody can end it */
-    if (worker == NULL) {
-        (void)atomic_fetch_add_explicit(&runtime->activated_count, 1, memory_order_release);
-        return;
-    }
-    uint64_t count =
-        atomic_load_explicit(&worker->activated_count, memory_order_relaxed); /* ours */
-    atomic_store_explicit(&worker->activated_count, count + 1, memory_order_release);
-}
-
-void rfi_runtime_count_idled(struct rfi_runtime *runtime, struct rfi_worker *worker)
-{
-    /* [QU1] release: who sees the end sees the tokens that this run made */
-    if (worker == NULL) {
-        (void)atomic_fetch_add_explicit(&runtime->idled_count, 1, memory_order_release);
-        return;
-    }
-    uint64_t count = atomic_load_explicit(&worker->idled_count, memory_order_relaxed); /* ours */
-    atomic_store_explicit(&worker->idled_count, count + 1, memory_order_release);
-}
 
 static uint64_t sum_activated(struct rfi_runtime *runtime)
 {

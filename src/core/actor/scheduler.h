@@ -20,14 +20,16 @@ struct rfi_actor;
 struct rfi_runtime;
 
 enum {
-    RFI_WORKERS_MAX = 64,  /* one bit each in `sleepers` */
-    RFI_RING_SIZE = 256,   /* actors; a power of two */
-    RFI_BATCH_MAX = 64,    /* messages of one activation */
-    RFI_BATCH_NS = 100000, /* and about this long */
-    RFI_CLOCK_EVERY = 8,   /* messages between two looks at the clock */
-    RFI_NEXT_IN_ROW = 48,  /* activations from the slot before the ring has its turn */
-    RFI_INJECT_EVERY = 61, /* activations before the inject queue has its turn */
-    RFI_SEARCH_ROUNDS = 3  /* before a worker sleeps */
+    RFI_WORKERS_MAX = 64,     /* one bit each in `sleepers` */
+    RFI_RING_SIZE = 256,      /* actors; a power of two */
+    RFI_BATCH_MAX = 256,      /* messages of one activation */
+    RFI_BATCH_NS = 100000,    /* and about this long */
+    RFI_CLOCK_EVERY = 8,      /* messages between two looks at the clock, */
+    RFI_CLOCK_EVERY_MAX = 32, /* and when they take no time to speak of */
+    RFI_NEXT_IN_ROW = 48,     /* activations from the slot before the ring has its turn */
+    RFI_INJECT_EVERY = 61,    /* activations before the inject queue has its turn */
+    RFI_SHARE_EVERY = 64,     /* looks at the clock between two thoughts about sharing */
+    RFI_SEARCH_ROUNDS = 3     /* before a worker sleeps */
 };
 
 /* The ring of one worker: the owner appends, the owner and thieves take at the front. */
@@ -46,18 +48,27 @@ struct rfi_worker {
     struct rfi_actor *next;
     uint32_t index;
     uint32_t next_in_row;
-    uint32_t tick;
-    uint32_t batch_max;   /* messages, by the measured cost of a message */
-    uint32_t until_clock; /* messages */
+    _Atomic(uint32_t) tick;            /* activations; the watcher looks at it */
+    uint32_t batch_max;                /* messages, by the measured cost of a message */
+    uint32_t clock_every, until_clock; /* messages */
     uint64_t last_ns;
     uint32_t random;
     bool is_searching;
     bool is_lent; /* a guest stands in, see guest.c */
+    bool leaves;  /* is to hand its actors over and watch */
+    bool rescues; /* may steal from a cheap worker, this once */
+    /* owner: the worker; see sharing.c */
+    bool is_sharing, is_trying;
+    uint32_t until_share; /* looks at the clock */
+    uint64_t share_from_ns, share_until_ns, share_from_done;
+    double speed_before; /* messages in a nanosecond */
     pthread_t thread;
     /* any thread reads; owner: the worker */
     _Alignas(64) _Atomic(uint64_t) activated_count; /* tokens that this thread made */
     _Atomic(uint64_t) idled_count;                  /* tokens that it ended */
     _Atomic(uint64_t) dropped_count;                /* messages */
+    _Atomic(uint64_t) done_count; /* messages and resumptions, by the look at the clock */
+    _Atomic(bool) is_cheap;       /* its messages take no time to speak of */
     /* any thread */
     _Alignas(64) _Atomic(uint32_t) signal; /* 1: wake up */
 };
@@ -85,7 +96,12 @@ struct rfi_runtime {
     /* any thread */
     _Alignas(64) _Atomic(uint64_t) sleepers; /* one bit a worker */
     _Atomic(uint32_t) searchers;
-    _Atomic(uint32_t) guests;                        /* threads between guest_begin and guest_end */
+    _Atomic(uint32_t) guests;  /* threads between guest_begin and guest_end */
+    _Atomic(uint32_t) watcher; /* index + 1 of the worker that watches; see sharing.c, also below */
+    _Atomic(uint32_t) sharers; /* workers that a trial allowed, or tries */
+    _Atomic(bool) is_trial;    /* one of them tries */
+    _Atomic(uint64_t) trial_at_ns; /* not before this */
+    _Atomic(uint64_t) trial_pause_ns;
     _Alignas(64) _Atomic(struct rfi_actor *) inject; /* newest first */
     _Atomic(bool) is_inject_taken;                   /* try-lock over inject_list */
     _Atomic(struct rfi_actor *) inject_list;         /* oldest first; written under the try-lock */
@@ -115,12 +131,12 @@ RF_NODISCARD rf_err rfi_runtime_drain(struct rfi_runtime *runtime, uint64_t time
 bool rfi_runtime_is_quiescent(struct rfi_runtime *runtime, uint64_t *out_activated);
 uint64_t rfi_runtime_active_count(struct rfi_runtime *runtime);
 
+/* The worker that this thread is, of whatever runtime; else NULL. */
+struct rfi_worker *rfi_worker_current(void);
 /* The worker that this thread is, in that runtime; else NULL. */
 struct rfi_worker *rfi_worker_self(const struct rfi_runtime *runtime);
 /* The token of `actor` goes into a run queue. Any thread. */
 void rfi_runtime_schedule(struct rfi_runtime *runtime, struct rfi_actor *actor);
-/* Worker: run this one next. */
-void rfi_worker_schedule_next(struct rfi_worker *worker, struct rfi_actor *actor);
 /* Worker: at the tail of the own ring. */
 void rfi_worker_requeue(struct rfi_worker *worker, struct rfi_actor *actor);
 /* A thread that is no worker stands in for one that sleeps: see guest.c. */
@@ -134,17 +150,46 @@ bool rfi_runtime_is_resting(const struct rfi_runtime *runtime);
 void rfi_runtime_notify(struct rfi_runtime *runtime);
 
 /* ---- scheduler.c for guest.c ---- */
-bool rfi_worker_is_any(void);                     /* is this thread a worker, of any runtime? */
 void rfi_worker_enter(struct rfi_worker *worker); /* this thread is `worker`; NULL: no more */
 struct rfi_actor *rfi_worker_find(struct rfi_worker *worker);
 /* The worker's bit is with the sleepers again; it is woken when there is work. */
 void rfi_worker_lie_down(struct rfi_worker *worker);
 void rfi_worker_rouse(struct rfi_worker *worker);
 
+/* Worker: run this one next. */
+static inline void rfi_worker_schedule_next(struct rfi_worker *worker, struct rfi_actor *actor)
+{
+    /* The slot is ours and hidden from thieves: the actor will most likely find its message in this
+     * core's cache. Who was in it goes where thieves see it. */
+    struct rfi_actor *before = worker->next;
+    worker->next = actor;
+    if (before != NULL)
+        rfi_worker_requeue(worker, before);
+}
 /* A token was made by this thread (before it is scheduled), or ended (after the release). `worker` NULL: the
  * calling thread is none. */
-void rfi_runtime_count_activated(struct rfi_runtime *runtime, struct rfi_worker *worker);
-void rfi_runtime_count_idled(struct rfi_runtime *runtime, struct rfi_worker *worker);
+static inline void rfi_runtime_count_token(_Atomic(uint64_t) *of_others,
+                                           _Atomic(uint64_t) *of_worker)
+{
+    /* [QU1] release: a token is counted before anybody can end it; who sees its end sees the tokens that its
+     * run made */
+    if (of_worker == NULL)
+        (void)atomic_fetch_add_explicit(of_others, 1, memory_order_release);
+    else
+        atomic_store_explicit(of_worker,
+                              atomic_load_explicit(of_worker, memory_order_relaxed) + 1, /* ours */
+                              memory_order_release);
+}
+static inline void rfi_runtime_count_activated(struct rfi_runtime *runtime,
+                                               struct rfi_worker *worker)
+{
+    rfi_runtime_count_token(&runtime->activated_count,
+                            worker == NULL ? NULL : &worker->activated_count);
+}
+static inline void rfi_runtime_count_idled(struct rfi_runtime *runtime, struct rfi_worker *worker)
+{
+    rfi_runtime_count_token(&runtime->idled_count, worker == NULL ? NULL : &worker->idled_count);
+}
 void rfi_runtime_count_dropped(struct rfi_runtime *runtime, uint64_t count);
 uint64_t rfi_runtime_dropped_count(const struct rfi_runtime *runtime);
 /* Wake the drainers, for threads that are no workers. */
@@ -153,11 +198,16 @@ void rfi_runtime_notify_drain(struct rfi_runtime *runtime);
 void rfi_runtime_list_add(struct rfi_runtime *runtime, struct rfi_actor *actor);
 void rfi_runtime_list_remove(struct rfi_runtime *runtime, struct rfi_actor *actor);
 
-static inline bool rfi_runtime_wants(const struct rfi_runtime *runtime, rf_event_type type)
+static inline bool rfi_runtime_wants_any(const struct rfi_runtime *runtime, uint32_t mask)
 {
     /* relaxed: a subscriber sees events from some moment after it subscribed */
     return __builtin_expect(
-        (atomic_load_explicit(&runtime->event_mask, memory_order_relaxed) & (1U << type)) != 0, 0);
+        (atomic_load_explicit(&runtime->event_mask, memory_order_relaxed) & mask) != 0, 0);
+}
+
+static inline bool rfi_runtime_wants(const struct rfi_runtime *runtime, rf_event_type type)
+{
+    return rfi_runtime_wants_any(runtime, 1U << type);
 }
 
 static inline bool rfi_runtime_is_stopping(const struct rfi_runtime *runtime)

@@ -75,6 +75,7 @@ static enum rfi_verdict restart(rf_context *ctx)
     struct rfi_actor *actor = ctx->actor;
     struct rfi_runtime *runtime = ctx->runtime;
     struct rfi_side *side = actor->side;
+    rfi_context_flush(ctx);
     rfi_actor_destroy_state(actor);
     uint64_t delay_ms = side->backoff_ms;
     for (uint32_t i = 0; i < side->restarts_in_row && delay_ms < RFI_BACKOFF_MAX_MS; i++)

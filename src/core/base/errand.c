@@ -67,7 +67,7 @@ bool rfi_watch_revoke(struct rfi_watch *watch, uint64_t word)
 {
     /* [WT1] acquire: pairs with the release in enter */
     return word % RFI_WATCH_STATES == RFI_WATCH_INSIDE &&
-           atomic_compare_exchange_strong_explicit(
-               &watch->word, &word, word - RFI_WATCH_INSIDE + RFI_WATCH_REVOKED,
-               memory_order_acq_rel, memory_order_relaxed);
+           atomic_compare_exchange_strong_explicit(&watch->word, &word,
+                                                   word - RFI_WATCH_INSIDE + RFI_WATCH_REVOKED,
+                                                   memory_order_acq_rel, memory_order_relaxed);
 }

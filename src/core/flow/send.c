@@ -120,6 +120,7 @@ static rf_err send_to(rf_network *net, const char *actor, const char *port, rf_m
                       rf_reply *reply, bool is_bounded)
 {
     struct place place;
+    rfi_emit_flush(); /* a callback's message comes after what it emitted before */
     rf_err err = find_place(net, actor, port, &place);
     if (err != RF_OK)
         return err;

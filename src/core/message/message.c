@@ -12,13 +12,19 @@
 
 #include <string.h>
 
+static inline uint64_t little_endian(uint64_t bits)
+{
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? bits : __builtin_bswap64(bits);
+}
+
 static rf_message *make_of_bytes(rf_kind kind, const void *data, size_t size);
-static rf_message *make_of_u64(rf_kind kind, uint64_t bits);
+static inline rf_message *make_of_u64(rf_kind kind, uint64_t bits);
 static uint64_t load_word(const rf_message *msg);
 
 /* ---- life ---- */
 
-rf_message *rfi_message_alloc(rf_kind kind, size_t size)
+/* As rfi_message_alloc, to be inlined where kind and size are known. */
+static inline rf_message *alloc(rf_kind kind, size_t size)
 {
     if (size > UINT32_MAX)
         return NULL;
@@ -29,13 +35,7 @@ rf_message *rfi_message_alloc(rf_kind kind, size_t size)
     rf_message *msg = rfi_pool_alloc(total < sizeof *msg ? sizeof *msg : total, &size_class);
     if (msg == NULL)
         return NULL;
-    atomic_init(&msg->first.node.next, NULL);
-    msg->first.msg = NULL;
-    msg->first.receipt = NULL;
-    msg->first.reply = NULL;
-    msg->first.port = 0;
-    msg->first.kind = 0;
-    msg->first.is_embedded = 1;
+    /* `first` is filled when it is taken */
     atomic_init(&msg->refs, 1);
     atomic_init(&msg->is_first_taken, 0);
     msg->kind = (uint8_t)kind;
@@ -47,8 +47,27 @@ rf_message *rfi_message_alloc(rf_kind kind, size_t size)
     return msg;
 }
 
+rf_message *rfi_message_alloc(rf_kind kind, size_t size)
+{
+    return alloc(kind, size);
+}
+
+_Thread_local struct rfi_lease rfi_lease __attribute__((tls_model("initial-exec")));
+
 rf_message *rf_message_ref(rf_message *msg)
 {
+    if (rfi_lease.msg == msg) {
+        /* [MSG1] acquire: as in rf_message_unref */
+        if (!rfi_lease.is_open && atomic_load_explicit(&msg->refs, memory_order_acquire) == 1) {
+            /* relaxed: nobody else sees the counter */
+            atomic_store_explicit(&msg->refs, RFI_LEASE, memory_order_relaxed);
+            rfi_lease.is_open = true;
+        }
+        if (rfi_lease.is_open) {
+            rfi_lease.taken++;
+            return msg;
+        }
+    }
     /* relaxed: the caller has a reference already, so nothing is published here */
     (void)atomic_fetch_add_explicit(&msg->refs, 1, memory_order_relaxed);
     return msg;
@@ -58,6 +77,10 @@ void rf_message_unref(rf_message *msg)
 {
     if (msg == NULL)
         return;
+    if (rfi_lease_has(msg)) {
+        rfi_lease.taken--;
+        return;
+    }
     /* [MSG1] acquire: sees all that other holders did before they let go; pairs with the release
      * below. A sole holder needs no exchange. */
     if (atomic_load_explicit(&msg->refs, memory_order_acquire) != 1) {
@@ -65,7 +88,31 @@ void rf_message_unref(rf_message *msg)
         if (atomic_fetch_sub_explicit(&msg->refs, 1, memory_order_acq_rel) != 1)
             return;
     }
+    rfi_message_free(msg);
+}
+
+void rfi_message_free(rf_message *msg)
+{
     rfi_pool_free(msg, msg->size_class);
+}
+
+/* The end of an open lease: see NOTE lease. */
+void rfi_lease_settle(rf_message *msg)
+{
+    uint32_t ours = RFI_LEASE - (uint32_t)rfi_lease.taken;
+    int32_t others = rfi_lease_others(msg);
+    uint32_t parked = rfi_lease.parked;
+    rfi_lease.taken = 0;
+    rfi_lease.parked = 0;
+    rfi_lease.is_open = false;
+    if (others == 0) {
+        rfi_message_free(msg);
+    } else if (others == (int32_t)parked) {
+        /* relaxed: published with the deliveries that hold them */
+        atomic_store_explicit(&msg->refs, parked, memory_order_relaxed);
+    } else if (atomic_fetch_sub_explicit(&msg->refs, ours, memory_order_acq_rel) == ours) {
+        rfi_message_free(msg); /* [MSG1] acq_rel: as in rf_message_unref */
+    }
 }
 
 rf_err rfi_message_from_body(rf_kind kind, const void *body, size_t size, rf_message **out)
@@ -172,13 +219,13 @@ static rf_message *make_of_bytes(rf_kind kind, const void *data, size_t size)
     return msg;
 }
 
-static rf_message *make_of_u64(rf_kind kind, uint64_t bits)
+static inline rf_message *make_of_u64(rf_kind kind, uint64_t bits)
 {
-    rf_message *msg = rfi_message_alloc(kind, 8);
+    rf_message *msg = alloc(kind, sizeof bits);
     if (msg == NULL)
         return NULL;
-    for (int i = 0; i < 8; i++)
-        msg->body[i] = (uint8_t)(bits >> (8 * i));
+    bits = little_endian(bits);
+    memcpy(msg->body, &bits, sizeof bits);
     return msg;
 }
 
@@ -236,7 +283,9 @@ double rf_message_as_float(const rf_message *msg)
 
 static uint64_t load_word(const rf_message *msg)
 {
-    return rfi_load_u64(msg->body);
+    uint64_t bits;
+    memcpy(&bits, msg->body, sizeof bits);
+    return little_endian(bits);
 }
 
 rf_span rf_message_data(const rf_message *msg)

@@ -24,6 +24,7 @@
 #include <reflow/actor.h>
 #include <reflow/message.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 struct rfi_receipt;
 
@@ -63,5 +64,86 @@ RF_NODISCARD rf_err rfi_message_write_tagged(const rf_message *msg, const char *
 void rfi_message_write_value(const rf_message *msg, struct rfi_buf *out);
 
 /* Memory of messages and deliveries: per-thread caches over a shared depot (core/base/pool.h). */
+
+/* ---- leases ----
+ *
+ * NOTE lease. The message that a callback is given is mostly held by nobody else, and mostly it is referenced to be
+ * sent on, and unreferenced when the callback is over: two locked operations on a counter that no other thread looks
+ * at. So its thread takes out a lease of it: the first rf_message_ref raises the counter by RFI_LEASE - 1 at once,
+ * and as long as the lease is open this thread's references come from that stock. The counter is never
+ * smaller than the references there are, so whatever other threads do meanwhile with those that they were given is
+ * right; the message only cannot be freed before the lease has ended. At the end the
+ * rest of the stock goes back, without a locked operation when nobody else can have touched the counter:
+ *
+ *   references of others = taken + refs - RFI_LEASE      (all that is not our stock, nor the borrowed one)
+ *
+ * and if these are none, or all in deliveries that this thread has not published yet, they stay so. */
+enum { RFI_LEASE = 1 << 30 };
+
+struct rfi_lease {
+    rf_message *msg; /* that of the callback at hand; NULL: none */
+    int32_t taken;   /* references given out of the stock */
+    uint32_t parked; /* of them, in deliveries that wait for publication in this thread */
+    bool is_open;    /* the stock was taken */
+};
+
+/* owner: the calling thread */
+extern _Thread_local struct rfi_lease rfi_lease __attribute__((tls_model("initial-exec")));
+
+static inline int32_t rfi_lease_others(const rf_message *msg)
+{
+    /* [MSG1] acquire: what those did who have let go */
+    return rfi_lease.taken +
+           (int32_t)(atomic_load_explicit(&msg->refs, memory_order_acquire) - RFI_LEASE);
+}
+
+static inline bool rfi_lease_has(const rf_message *msg)
+{
+    return rfi_lease.msg == msg && rfi_lease.is_open;
+}
+
+/* The caller has a reference: is it the only one, but for the one borrowed by the callback of a lease? */
+static inline bool rfi_message_is_exclusive(const rf_message *msg)
+{
+    /* [DL1] acquire: what the last other holder did with the message is over; pairs with the release in
+     * rf_message_unref */
+    return atomic_load_explicit(&msg->refs, memory_order_acquire) == 1 ||
+           (rfi_lease_has(msg) && rfi_lease_others(msg) == 1);
+}
+
+/* `count` references more, for a caller that has one. */
+static inline void rfi_message_ref_more(rf_message *msg, uint32_t count)
+{
+    if (rfi_lease_has(msg))
+        rfi_lease.taken += (int32_t)count;
+    else if (rfi_message_is_exclusive(msg))
+        /* relaxed: nobody else sees the counter */
+        atomic_store_explicit(&msg->refs, count + 1, memory_order_relaxed);
+    else
+        /* relaxed: copies of a reference that the caller holds */
+        (void)atomic_fetch_add_explicit(&msg->refs, count, memory_order_relaxed);
+}
+
+/* A callback begins, for which `msg` is borrowed. */
+static inline void rfi_lease_begin(rf_message *msg)
+{
+    rfi_lease.msg = msg;
+}
+
+void rfi_lease_settle(rf_message *msg);
+void rfi_message_free(rf_message *msg);
+
+/* The callback is over: also gives back the reference that it had borrowed. */
+static inline void rfi_lease_end(rf_message *msg)
+{
+    rfi_lease.msg = NULL;
+    /* [MSG1] acquire: as in rf_message_unref */
+    if (__builtin_expect(rfi_lease.is_open, 0))
+        rfi_lease_settle(msg);
+    else if (__builtin_expect(atomic_load_explicit(&msg->refs, memory_order_acquire) == 1, 1))
+        rfi_message_free(msg);
+    else
+        rf_message_unref(msg);
+}
 
 #endif
