@@ -159,6 +159,16 @@ enum rfi_session_io {                  /* on the I/O thread */
 
 enum rfi_session_phase { RFI_SESSION_NEW, RFI_SESSION_PROBING, RFI_SESSION_UP, RFI_SESSION_ENDED };
 
+struct rfi_rust_out {     /* messages on their way to a connection of the Rust wire */
+    struct rfi_buf batch; /* whole frames */
+    size_t batch_bytes;   /* how large the last batch was */
+    struct rfi_buf names; /* of the message before; empty: none */
+    const struct rfi_feed *feed;
+    const char *source;
+    uint32_t port;
+    struct rfi_buf tail; /* the time of this turn */
+};
+
 struct rfi_session {
     /* set once, then read by all */
     struct rfi_bridge *bridge;
@@ -190,6 +200,7 @@ struct rfi_session {
     uint64_t beat_count;
     struct rfi_map *targets; /* "actor\0port" -> struct rfi_target */
     struct rfi_intake *gauge;
+    struct rfi_rust_out *rust_out;
     bool is_paused;
 };
 
@@ -236,9 +247,10 @@ void rfi_rust_input(struct rfi_session *session, const struct rfi_run *run);
 /* Heartbeats. RF_ETIMEOUT: the peer is silent for too long. */
 RF_NODISCARD rf_err rfi_rust_tick(struct rfi_session *session, uint64_t now_ns);
 uint64_t rfi_rust_next_ns(const struct rfi_session *session);
-/* Send one item of an outlet; takes it in every case. */
-void rfi_rust_send(struct rfi_session *session, struct rfi_feed *feed,
-                   struct rfi_outlet_item *item);
+/* Send up to `turn` messages of a feed. True: it may have more. rfi_rust_flush gives them to the connection. */
+bool rfi_rust_serve(struct rfi_session *session, struct rfi_feed *feed, int turn);
+void rfi_rust_flush(struct rfi_session *session);
+void rfi_rust_forget(struct rfi_session *session, const struct rfi_feed *feed); /* it closes */
 /* The gauge changed: read on when there is room again. */
 void rfi_rust_consumed(struct rfi_session *session);
 

@@ -114,7 +114,7 @@ static bool is_ending(struct rfi_conn *conn)
     return atomic_load_explicit(&conn->is_close_claimed, memory_order_relaxed);
 }
 
-void rfi_conn_send(struct rfi_conn *conn, enum rfi_opcode opcode, struct rfi_buf *message)
+static void send_item(struct rfi_conn *conn, uint8_t opcode, bool is_raw, struct rfi_buf *message)
 {
     if (is_ending(conn)) {
         rfi_buf_fini(message);
@@ -135,7 +135,8 @@ void rfi_conn_send(struct rfi_conn *conn, enum rfi_opcode opcode, struct rfi_buf
     item->pool_class = pool_class;
     item->data = message->data;
     item->size = message->size;
-    item->opcode = (uint8_t)opcode;
+    item->opcode = opcode;
+    item->is_raw = is_raw;
     item->is_counted = true;
     item->is_data_own = true;
     rfi_buf_init(message);
@@ -143,6 +144,16 @@ void rfi_conn_send(struct rfi_conn *conn, enum rfi_opcode opcode, struct rfi_buf
     (void)atomic_fetch_add_explicit(&conn->unsent, item->size, memory_order_relaxed);
     (void)rfi_mpsc_push(&conn->out_queue, &item->node);
     rfi_conn_poke(conn, RFI_WANT_LOOK);
+}
+
+void rfi_conn_send(struct rfi_conn *conn, enum rfi_opcode opcode, struct rfi_buf *message)
+{
+    send_item(conn, (uint8_t)opcode, false, message);
+}
+
+void rfi_conn_send_frames(struct rfi_conn *conn, struct rfi_buf *frames)
+{
+    send_item(conn, 0, true, frames);
 }
 
 size_t rfi_conn_unsent(const struct rfi_conn *conn)

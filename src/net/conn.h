@@ -51,7 +51,7 @@ struct rfi_out_item { /* something to send */
     uint8_t header_size, header_sent; /* of the frame under way */
     uint8_t mask[4];
     uint8_t opcode;
-    bool is_raw;      /* bytes as they are: HTTP and the preface */
+    bool is_raw;      /* bytes as they are: HTTP, the preface, whole frames */
     bool is_counted;  /* in rfi_conn.unsent */
     bool has_frame;   /* header and frame_end are set */
     bool is_data_own; /* data is to be freed */

@@ -50,6 +50,19 @@ struct rfi_rust_header { /* of a RemoteMessage to write; all terminated texts */
 RF_NODISCARD rf_err rfi_rust_write_message(const struct rfi_rust_header *header,
                                            const rf_message *msg, const char *bytes_name,
                                            bool allow_encoded, struct rfi_buf *out);
+
+/* The same in parts, for many messages: all that two messages of one sender to one in-port do not share is the id and the
+ * payload, and those that are written together have one time.
+ *
+ *   {"message_id":"…" ,"source_network": … ,"payload": {…} ,"timestamp":"…"}
+ *                     '------------ names ----------'      '------ tail ----'   */
+void rfi_rust_write_names(const struct rfi_rust_header *header, struct rfi_buf *out);
+void rfi_rust_write_tail(uint64_t wall_ns, struct rfi_buf *out);
+/* A message with an id of its own. */
+RF_NODISCARD rf_err rfi_rust_write_next(const struct rfi_buf *names, const struct rfi_buf *tail,
+                                        const rf_message *msg, const char *bytes_name,
+                                        struct rfi_buf *out);
+
 void rfi_rust_write_heartbeat(const char *network_id, uint64_t wall_ns, struct rfi_buf *out);
 void rfi_rust_write_actors_request(const char *request_id, const char *network_id,
                                    struct rfi_buf *out);
@@ -58,7 +71,7 @@ void rfi_rust_begin_actors_response(const char *request_id, const char *network_
                                     struct rfi_buf *out);
 void rfi_rust_add_actor(const char *actor_id, bool is_first, struct rfi_buf *out);
 void rfi_rust_end_actors_response(struct rfi_buf *out);
-/* A random UUID (version 4) in its text form. */
+/* A random UUID (version 4) in its text form: unique, but no secret. */
 void rfi_uuid4(char out[37]);
 
 #endif

@@ -25,13 +25,20 @@ enum {
     CADENCE_MIN_MS = 100
 };
 
+enum {
+    BATCH_BYTES = 64 << 10, /* texts are gathered up to this size */
+    ALONE_BYTES = 16 << 10, /* a payload above this is sent alone */
+    SMALL_BYTES = 1024
+};
+
 /* ---- life ---- */
 
 rf_err rfi_rust_up(struct rfi_session *session)
 {
     struct rfi_peer *peer = session->peer;
     session->targets = rfi_map_new();
-    if (session->targets == NULL)
+    session->rust_out = calloc(1, sizeof *session->rust_out);
+    if (session->targets == NULL || session->rust_out == NULL)
         return RF_ENOMEM;
     rf_err err = rfi_intake_new(peer, RFI_INTAKE_RUST, 0, "", "", "", &session->gauge);
     if (err != RF_OK)
@@ -57,6 +64,13 @@ void rfi_rust_down(struct rfi_session *session)
         forget_targets(session);
         rfi_map_free(session->targets);
         session->targets = NULL;
+    }
+    if (session->rust_out != NULL) {
+        rfi_buf_fini(&session->rust_out->names);
+        rfi_buf_fini(&session->rust_out->tail);
+        rfi_buf_fini(&session->rust_out->batch);
+        free(session->rust_out);
+        session->rust_out = NULL;
     }
     if (session->gauge != NULL)
         rfi_intake_close(session->gauge);
@@ -260,41 +274,109 @@ void rfi_rust_input(struct rfi_session *session, const struct rfi_run *run)
     }
 }
 
-/* ---- messages out ---- */
+/* ---- messages out ----
+ *
+ * Texts are written one behind the other into `batch`, framed, and given to the connection when there is no more to send for
+ * now or the batch is large enough. What the messages of one sender share is kept in `names`. Large texts go alone: their
+ * buffer is not copied. */
 
-static rf_err write_out(struct rfi_session *session, struct rfi_feed *feed,
+static bool is_named_as_before(const struct rfi_rust_out *out, const struct rfi_feed *feed,
+                               const struct rfi_outlet_item *item)
+{
+    return out->names.size > 0 && out->feed == feed && out->source == item->source_actor &&
+           out->port == item->port;
+}
+
+static void write_names(struct rfi_session *session, const struct rfi_feed *feed,
                         const struct rfi_outlet_item *item)
 {
+    struct rfi_rust_out *out = session->rust_out;
     const char *port = rfi_outlet_port_name(feed->outlet, item->port);
-    char id[37];
-    rfi_uuid4(id);
-    struct rfi_rust_header header = {
-        .message_id = id,
+    const struct rfi_rust_header header = {
         .source_network = session->bridge->config->network_id,
         .source_actor = item->source_actor != NULL ? item->source_actor : "unknown",
         .target_network = session->peer->id,
         .target_actor = feed->actor,
         .target_port = port != NULL ? port : "",
-        .wall_ns = rfi_clock_wall_ns(),
     };
+    rfi_buf_clear(&out->names);
+    rfi_rust_write_names(&header, &out->names);
+    if (out->names.is_failed)
+        rfi_buf_clear(&out->names);
+    out->feed = feed;
+    out->source = item->source_actor;
+    out->port = item->port;
+}
+
+static rf_err write_text(struct rfi_session *session, const rf_message *msg, struct rfi_buf *text)
+{
+    struct rfi_rust_out *out = session->rust_out;
+    rf_err err = rfi_rust_write_next(&out->names, &out->tail, msg,
+                                     session->peer->uses_stream_name ? "Stream" : "Bytes", text);
+    if (err == RF_EINVAL)
+        return RF_EUNSUPPORTED;
+    return err == RF_OK && text->is_failed ? RF_ENOMEM : err;
+}
+
+static rf_err send_alone(struct rfi_session *session, const rf_message *msg)
+{
     struct rfi_buf text;
     rfi_buf_init(&text);
-    rf_err err = rfi_rust_write_message(
-        &header, item->msg, session->peer->uses_stream_name ? "Stream" : "Bytes", false, &text);
-    if (err == RF_EINVAL)
-        err = RF_EUNSUPPORTED;
-    if (err == RF_OK && text.is_failed)
-        err = RF_ENOMEM;
+    rfi_rust_flush(session);
+    /* Room for most texts at once: they grow by what they escape. */
+    (void)rfi_buf_reserve(&text, rf_message_size(msg) + rf_message_size(msg) / 16 + SMALL_BYTES);
+    rf_err err = write_text(session, msg, &text);
     if (err == RF_OK)
         rfi_conn_send(session->conn, RFI_TEXT, &text);
     rfi_buf_fini(&text);
     return err;
 }
 
-void rfi_rust_send(struct rfi_session *session, struct rfi_feed *feed, struct rfi_outlet_item *item)
+static rf_err send_in_batch(struct rfi_session *session, const rf_message *msg)
+{
+    struct rfi_rust_out *out = session->rust_out;
+    struct rfi_buf *batch = &out->batch;
+    if (batch->data == NULL)
+        (void)rfi_buf_reserve(batch, out->batch_bytes + SMALL_BYTES); /* as much as the last took */
+    size_t begin = rfi_frames_begin(session->conn, batch);
+    rf_err err = write_text(session, msg, batch);
+    if (err == RF_OK) {
+        rfi_frames_end(session->conn, batch, begin);
+        err = batch->is_failed ? RF_ENOMEM : RF_OK;
+    }
+    if (err != RF_OK) {
+        batch->size = begin;
+        batch->is_failed = false;
+    }
+    if (batch->size >= BATCH_BYTES)
+        rfi_rust_flush(session);
+    return err;
+}
+
+void rfi_rust_flush(struct rfi_session *session)
+{
+    struct rfi_rust_out *out = session->rust_out;
+    if (out == NULL || out->batch.size == 0)
+        return;
+    out->batch_bytes = out->batch.size;
+    rfi_conn_send_frames(session->conn, &out->batch);
+}
+
+static void send_item(struct rfi_session *session, struct rfi_feed *feed,
+                      struct rfi_outlet_item *item)
 {
     struct rfi_peer *peer = session->peer;
-    rf_err err = item->reply != NULL ? RF_EUNSUPPORTED : write_out(session, feed, item);
+    struct rfi_rust_out *out = session->rust_out;
+    rf_err err = RF_OK;
+    if (item->reply != NULL)
+        err = RF_EUNSUPPORTED;
+    if (err == RF_OK && !is_named_as_before(out, feed, item))
+        write_names(session, feed, item);
+    if (err == RF_OK && out->names.size == 0)
+        err = RF_ENOMEM;
+    if (err == RF_OK)
+        err = rf_message_size(item->msg) > ALONE_BYTES ? send_alone(session, item->msg)
+                                                       : send_in_batch(session, item->msg);
     if (err == RF_OK) {
         peer->rust_sent++;
     } else {
@@ -306,4 +388,26 @@ void rfi_rust_send(struct rfi_session *session, struct rfi_feed *feed, struct rf
         rfi_reply_fail(item->reply, RF_EUNSUPPORTED);
     rf_message_unref(item->msg);
     *item = (struct rfi_outlet_item){.msg = NULL};
+}
+
+void rfi_rust_forget(struct rfi_session *session, const struct rfi_feed *feed)
+{
+    if (session->rust_out != NULL && session->rust_out->feed == feed)
+        rfi_buf_clear(&session->rust_out->names); /* another feed may get its address */
+}
+
+bool rfi_rust_serve(struct rfi_session *session, struct rfi_feed *feed, int turn)
+{
+    struct rfi_rust_out *out = session->rust_out;
+    rfi_buf_clear(&out->tail);
+    rfi_rust_write_tail(rfi_clock_wall_ns(), &out->tail);
+    for (int i = 0; i < turn; i++) {
+        if (rfi_conn_unsent(session->conn) >= RFI_UNSENT_HIGH_BYTES)
+            return true; /* on_drain goes on */
+        if (!feed->has_held && !rfi_outlet_pop(feed->outlet, &feed->held))
+            return false;
+        feed->has_held = false;
+        send_item(session, feed, &feed->held);
+    }
+    return true;
 }
