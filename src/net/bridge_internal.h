@@ -159,6 +159,13 @@ enum rfi_session_io {                  /* on the I/O thread */
 
 enum rfi_session_phase { RFI_SESSION_NEW, RFI_SESSION_PROBING, RFI_SESSION_UP, RFI_SESSION_ENDED };
 
+struct rfi_rust_in { /* what the messages of a connection of the Rust wire have in common */
+    struct rfi_rust_memo memo;
+    /* where the last one went; borrowed from the table of targets, NULL: look it up */
+    struct rfi_target *target;
+    char actor[RFI_NAME_SIZE], port[RFI_NAME_SIZE];
+};
+
 struct rfi_rust_out {     /* messages on their way to a connection of the Rust wire */
     struct rfi_buf batch; /* whole frames */
     size_t batch_bytes;   /* how large the last batch was */
@@ -200,6 +207,7 @@ struct rfi_session {
     uint64_t beat_count;
     struct rfi_map *targets; /* "actor\0port" -> struct rfi_target */
     struct rfi_intake *gauge;
+    struct rfi_rust_in *rust_in;
     struct rfi_rust_out *rust_out;
     bool is_paused;
 };

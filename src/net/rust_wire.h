@@ -40,6 +40,32 @@ struct rfi_rust_frame {
 RF_NODISCARD rf_err rfi_rust_read(const char *text, size_t size, struct rfi_buf *scratch,
                                   struct rfi_rust_frame *out);
 
+/* Most messages look as serde_json writes them: members in order, no blanks, names without escapes. Their texts are taken
+ * where they stand, and when the names are those of the message before, they are only compared. */
+struct rfi_rust_plain {
+    struct rfi_rust_text message_id; /* not terminated, in the text that was read; so is: */
+    struct rfi_rust_text names;      /* all from behind the id to the payload, as it stands */
+    bool has_new_names;              /* they are not those of the memo: */
+    struct rfi_rust_text target_actor, target_port;
+    rf_message *payload; /* owned by the caller */
+    bool has_stream_name;
+};
+
+enum { RFI_RUST_NAMES_MAX = 512, RFI_RUST_SECOND_SIZE = 19 };
+
+struct rfi_rust_memo { /* of the messages before; zeros at first */
+    size_t names_size; /* 0: none */
+    char names[RFI_RUST_NAMES_MAX];
+    bool has_second;
+    char second[RFI_RUST_SECOND_SIZE]; /* "2026-11-30T07:16:08", known to be a time */
+};
+
+/* False: it does not look like that, or is no message, or memory is out: rfi_rust_read says what it is. */
+bool rfi_rust_read_plain(const char *text, size_t size, struct rfi_rust_memo *memo,
+                         struct rfi_rust_plain *out);
+/* From now on these names are known. */
+void rfi_rust_remember(struct rfi_rust_memo *memo, const struct rfi_rust_plain *plain);
+
 struct rfi_rust_header { /* of a RemoteMessage to write; all terminated texts */
     const char *message_id;
     const char *source_network, *source_actor, *target_network, *target_actor, *target_port;

@@ -37,8 +37,9 @@ rf_err rfi_rust_up(struct rfi_session *session)
 {
     struct rfi_peer *peer = session->peer;
     session->targets = rfi_map_new();
+    session->rust_in = calloc(1, sizeof *session->rust_in);
     session->rust_out = calloc(1, sizeof *session->rust_out);
-    if (session->targets == NULL || session->rust_out == NULL)
+    if (session->targets == NULL || session->rust_in == NULL || session->rust_out == NULL)
         return RF_ENOMEM;
     rf_err err = rfi_intake_new(peer, RFI_INTAKE_RUST, 0, "", "", "", &session->gauge);
     if (err != RF_OK)
@@ -52,6 +53,7 @@ rf_err rfi_rust_up(struct rfi_session *session)
 
 static void forget_targets(struct rfi_session *session)
 {
+    session->rust_in->target = NULL;
     const struct rfi_map_entry *entry = NULL;
     while ((entry = rfi_map_next(session->targets, NULL)) != NULL)
         rfi_target_unref(
@@ -60,11 +62,12 @@ static void forget_targets(struct rfi_session *session)
 
 void rfi_rust_down(struct rfi_session *session)
 {
-    if (session->targets != NULL) {
+    if (session->targets != NULL && session->rust_in != NULL)
         forget_targets(session);
-        rfi_map_free(session->targets);
-        session->targets = NULL;
-    }
+    rfi_map_free(session->targets);
+    session->targets = NULL;
+    free(session->rust_in);
+    session->rust_in = NULL;
     if (session->rust_out != NULL) {
         rfi_buf_fini(&session->rust_out->names);
         rfi_buf_fini(&session->rust_out->tail);
@@ -191,8 +194,9 @@ static rf_err find_target(struct rfi_session *session, const char *key, size_t k
     return RF_OK;
 }
 
+/* `out_target` gets the target for the next message, borrowed from the table. */
 static rf_err push(struct rfi_session *session, const char *actor, const char *port,
-                   rf_message *msg)
+                   rf_message *msg, struct rfi_target **out_target)
 {
     char key[2 * RFI_NAME_SIZE];
     int length = snprintf(key, sizeof key, "%s%c%s", actor, 0, port);
@@ -205,40 +209,98 @@ static rf_err push(struct rfi_session *session, const char *actor, const char *p
         if (err != RF_OK)
             return err;
         err = rfi_intake_push_to(session->gauge, target, msg);
-        if (err != RF_ECLOSED)
+        if (err != RF_ECLOSED) {
+            *out_target = target;
             return err;
+        }
         /* The node went: another one may have its name by now. */
+        session->rust_in->target = NULL;
         rfi_target_unref(rfi_map_remove_bytes(session->targets, key, (size_t)length));
     }
     return RF_ENOACTOR;
 }
 
-static void take_message(struct rfi_session *session, struct rfi_rust_frame *frame)
+/* Takes the message. */
+static void count_message(struct rfi_session *session, rf_err err, const char *actor,
+                          const char *port, rf_message *msg)
 {
-    struct rfi_peer *peer = session->peer;
-    if (frame->has_stream_name)
-        peer->uses_stream_name = true;
-    if (rfi_dedup_seen(&peer->dedup, frame->message_id.text, frame->message_id.size)) {
-        peer->duplicates++;
-        rf_message_unref(frame->payload);
-        return;
-    }
-    peer->rust_received++;
-    rf_err err = push(session, frame->target_actor.text, frame->target_port.text, frame->payload);
     if (err == RF_OK) {
         measure(session);
         return;
     }
-    rf_message_unref(frame->payload);
-    rfi_dead_letters_add(&session->bridge->dead_letters, rfi_dead_reason_of(err), 1, peer->id,
-                         frame->target_actor.text, frame->target_port.text);
+    rf_message_unref(msg);
+    rfi_dead_letters_add(&session->bridge->dead_letters, rfi_dead_reason_of(err), 1,
+                         session->peer->id, actor, port);
     rfi_network_count_dropped(session->bridge->net, 1);
+}
+
+/* Is this message one that came before? Takes it then. */
+static bool drop_duplicate(struct rfi_peer *peer, const struct rfi_rust_text *id, rf_message *msg)
+{
+    if (!rfi_dedup_seen(&peer->dedup, id->text, id->size)) {
+        peer->rust_received++;
+        return false;
+    }
+    peer->duplicates++;
+    rf_message_unref(msg);
+    return true;
+}
+
+static void take_message(struct rfi_session *session, struct rfi_rust_frame *frame)
+{
+    struct rfi_target *target = NULL;
+    if (frame->has_stream_name)
+        session->peer->uses_stream_name = true;
+    if (drop_duplicate(session->peer, &frame->message_id, frame->payload))
+        return;
+    rf_err err =
+        push(session, frame->target_actor.text, frame->target_port.text, frame->payload, &target);
+    count_message(session, err, frame->target_actor.text, frame->target_port.text, frame->payload);
+}
+
+static void copy_name(char out[RFI_NAME_SIZE], const struct rfi_rust_text *name)
+{
+    memcpy(out, name->text, name->size);
+    out[name->size] = '\0';
+}
+
+/* A message in its usual form, for the target of the message before or for another one. False: it is none. */
+static bool take_plain(struct rfi_session *session, const char *text, size_t size)
+{
+    struct rfi_rust_in *in = session->rust_in;
+    struct rfi_rust_plain plain;
+    if (!rfi_rust_read_plain(text, size, &in->memo, &plain))
+        return false;
+    if (plain.has_new_names &&
+        (plain.target_actor.size >= RFI_NAME_SIZE || plain.target_port.size >= RFI_NAME_SIZE)) {
+        rf_message_unref(plain.payload);
+        return false;
+    }
+    if (plain.has_stream_name)
+        session->peer->uses_stream_name = true;
+    if (drop_duplicate(session->peer, &plain.message_id, plain.payload))
+        return true;
+    if (plain.has_new_names) {
+        copy_name(in->actor, &plain.target_actor);
+        copy_name(in->port, &plain.target_port);
+        in->target = NULL;
+        rfi_rust_remember(&in->memo, &plain);
+    }
+    rf_err err = RF_ECLOSED;
+    if (in->target != NULL)
+        err = rfi_intake_push_to(session->gauge, in->target, plain.payload);
+    if (err == RF_ECLOSED)
+        err = push(session, in->actor, in->port, plain.payload, &in->target);
+    count_message(session, err, in->actor, in->port, plain.payload);
+    return true;
 }
 
 static void take_text(struct rfi_session *session, const char *text, size_t size)
 {
     struct rfi_peer *peer = session->peer;
     struct rfi_rust_frame frame = {.type = RFI_RUST_IGNORED};
+    if (take_plain(session, text, size))
+        return;
     if (rfi_rust_read(text, size, &peer->shard->scratch, &frame) != RF_OK) {
         rfi_session_end(session, 1013, RF_ENOMEM, "out of memory");
         return;
