@@ -168,7 +168,6 @@ struct rfi_rust_in { /* what the messages of a connection of the Rust wire have 
 
 struct rfi_rust_out {     /* messages on their way to a connection of the Rust wire */
     struct rfi_buf batch; /* whole frames */
-    size_t batch_bytes;   /* how large the last batch was */
     struct rfi_buf names; /* of the message before; empty: none */
     const struct rfi_feed *feed;
     const char *source;

@@ -47,7 +47,9 @@ static void free_item(struct rfi_conn *conn, struct rfi_out_item *item)
                                         memory_order_relaxed);
     if (conn->pong == item)
         conn->pong = NULL;
-    if (item->is_data_own)
+    if (item->is_chunk)
+        rfi_chunks_put(&conn->transport->chunks, item->data);
+    else if (item->is_data_own)
         free(item->data);
     rfi_pool_free(item, item->pool_class);
 }

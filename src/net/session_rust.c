@@ -398,8 +398,6 @@ static rf_err send_in_batch(struct rfi_session *session, const rf_message *msg)
 {
     struct rfi_rust_out *out = session->rust_out;
     struct rfi_buf *batch = &out->batch;
-    if (batch->data == NULL)
-        (void)rfi_buf_reserve(batch, out->batch_bytes + SMALL_BYTES); /* as much as the last took */
     size_t begin = rfi_frames_begin(session->conn, batch);
     rf_err err = write_text(session, msg, batch);
     if (err == RF_OK) {
@@ -418,9 +416,8 @@ static rf_err send_in_batch(struct rfi_session *session, const rf_message *msg)
 void rfi_rust_flush(struct rfi_session *session)
 {
     struct rfi_rust_out *out = session->rust_out;
-    if (out == NULL || out->batch.size == 0)
+    if (out == NULL || out->batch.data == NULL)
         return;
-    out->batch_bytes = out->batch.size;
     rfi_conn_send_frames(session->conn, &out->batch);
 }
 
