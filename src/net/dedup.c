@@ -106,6 +106,13 @@ static bool grow(struct rfi_dedup *dedup)
     return true;
 }
 
+void rfi_dedup_expect(const struct rfi_dedup *dedup, const void *id, size_t size)
+{
+    if (dedup->capacity > 0)
+        __builtin_prefetch(
+            &dedup->slots[(size_t)hash_id(dedup, id, size) & (2 * dedup->capacity - 1)], 1);
+}
+
 bool rfi_dedup_seen(struct rfi_dedup *dedup, const void *id, size_t size)
 {
     uint64_t hash = hash_id(dedup, id, size);

@@ -324,10 +324,20 @@ static void take_text(struct rfi_session *session, const char *text, size_t size
     }
 }
 
+/* The id of a message in its usual form: the table of ids is larger than the nearest cache. */
+static void expect_id(struct rfi_session *session, const struct rfi_run *run, size_t i)
+{
+    enum { ID_AT = sizeof "{\"message_id\":\"" - 1, ID_SIZE = 36 };
+    if (i < run->frame_count && run->frames[i].size >= ID_AT + ID_SIZE)
+        rfi_dedup_expect(&session->peer->dedup, run->bytes + run->frames[i].offset + ID_AT,
+                         ID_SIZE);
+}
+
 void rfi_rust_input(struct rfi_session *session, const struct rfi_run *run)
 {
     for (size_t i = 0; i < run->frame_count && session->phase == RFI_SESSION_UP; i++) {
         const struct rfi_frame_span *frame = &run->frames[i];
+        expect_id(session, run, i + 1);
         if (frame->opcode == RFI_TEXT)
             take_text(session, (const char *)run->bytes + frame->offset, frame->size);
         else
