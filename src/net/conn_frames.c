@@ -63,7 +63,7 @@ void rfi_frames_end(const struct rfi_conn *conn, struct rfi_buf *frames, size_t 
         memmove(at + header_size, at + gap, size);
     memcpy(at, header, header_size);
     if (conn->is_dialled)
-        rfi_ws_mask(at + header_size, size, mask, 0);
+        (void)rfi_ws_mask(at + header_size, size, mask, 0);
     frames->size = begin + header_size + size;
 }
 
