@@ -8,10 +8,15 @@
 
 #include "pair.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { TURN = 64, NUMBER_SIZE = 12 };
 
@@ -229,6 +234,153 @@ void bench_json_large(struct bench *bench)
     long count = bench_scaled(bench, BENCH_LARGE_MESSAGES / 10);
     double ns = stream(bench, count, BENCH_MIB_BYTES);
     bench_result(bench, "json_large", (double)count * BENCH_MIB_BYTES * 1e3 / ns, "MB/s");
+}
+
+/* ---- a Rust node at the other end ---- */
+
+enum { RUST_PORT = 9751 /* of the server, in bench/peers/reflow-rust */, RUST_SHARE = 10 };
+
+struct rust_child {
+    pid_t pid;
+    int fd; /* its stdout */
+    int go; /* it starts when this is closed */
+};
+
+/* The child waits for `go`, so that it can be forked before there are threads. NULL arguments end the list. */
+static void rust_start(struct rust_child *child, const char *program, const char *const *arguments)
+{
+    int out[2];
+    int go[2];
+    pid_t parent = getpid();
+    if (pipe2(out, O_CLOEXEC) != 0 || pipe2(go, O_CLOEXEC) != 0)
+        bench_die("no pipe");
+    (void)alarm(BENCH_PROCESS_SECONDS);
+    child->pid = fork();
+    if (child->pid < 0)
+        bench_die("no child process");
+    if (child->pid == 0) {
+        char byte = 0;
+        (void)close(go[1]);
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent || dup2(out[1], STDOUT_FILENO) < 0)
+            _exit(1);
+        (void)!read(go[0], &byte, 1);
+        const char *argv[] = {program, arguments[0], arguments[1], NULL};
+        (void)execv(program, (char *const *)(uintptr_t)argv); /* it does not write to them */
+        _exit(127);
+    }
+    (void)close(out[1]);
+    (void)close(go[0]);
+    child->fd = out[0];
+    child->go = go[1];
+}
+
+static void rust_read_line(struct rust_child *child, char *out, size_t size)
+{
+    size_t length = 0;
+    while (length + 1 < size && read(child->fd, out + length, 1) == 1 && out[length] != '\n')
+        length++;
+    out[length] = '\0';
+}
+
+static void rust_stop(struct rust_child *child)
+{
+    int status = 0;
+    (void)kill(child->pid, SIGKILL);
+    (void)waitpid(child->pid, &status, 0);
+    (void)close(child->fd);
+    (void)alarm(0);
+}
+
+/* The program `bench` of bench/peers/reflow-rust, or NULL. */
+static const char *rust_program(const char *workload)
+{
+    const char *program = getenv("BENCH_REFLOW_RUST");
+    if (program == NULL)
+        (void)fprintf(stderr,
+                      "reflow-bench: %s left out: BENCH_REFLOW_RUST does not name the program "
+                      "`bench` of bench/peers/reflow-rust\n",
+                      workload);
+    return program;
+}
+
+static void set_rust_job(struct bench *bench)
+{
+    long messages = bench_scaled(bench, BENCH_REMOTE_MESSAGES) / RUST_SHARE;
+    job.messages = messages > 0 ? messages : 1;
+    job.size = BENCH_SMALL_BYTES;
+    job.sum = (int64_t)job.messages * (job.messages - 1) / 2;
+}
+
+static void fill_rust_client(struct bench *bench, rf_distributed *node)
+{
+    (void)bench;
+    add(node, &producer);
+    add(node, &sink);
+    wire(node, "producer", "count", "server");
+}
+
+static void fill_rust_server(struct bench *bench, rf_distributed *node)
+{
+    rf_diag diag;
+    (void)bench;
+    bench_check(rf_distributed_register_local_actor(node, "count", &counter, NULL, &diag), "count");
+    wire(node, "count", "sink", "client");
+}
+
+/* We send, a Rust node counts. One round: its counter takes no second one. */
+void bench_json_to_rust(struct bench *bench)
+{
+    static const struct bench_pair_setup setup = {.settings = NULL};
+    char goal[24];
+    char line[64];
+    const char *program = rust_program("json_to_rust");
+    struct rust_child child;
+    if (program == NULL)
+        return;
+    set_rust_job(bench);
+    (void)snprintf(goal, sizeof goal, "%ld", job.messages);
+    rust_start(&child, program, (const char *const[]){"serve", goal});
+    (void)close(child.go);
+    rust_read_line(&child, line, sizeof line);
+    if (strcmp(line, "ready") != 0)
+        bench_die("%s: no server", program);
+    struct bench_pair pair = {.node = bench_pair_node(bench, "client", &setup, fill_rust_client)};
+    (void)snprintf(line, sizeof line, "ws://127.0.0.1:%d", RUST_PORT);
+    bench_pair_link(pair.node, line);
+    uint64_t ns = run_stream(&pair);
+    rf_distributed_free(pair.node);
+    rust_stop(&child);
+    bench_result(bench, "json_to_rust", (double)job.messages * 1e9 / (double)ns, "msgs/s");
+}
+
+/* A Rust node sends and measures, we count. */
+void bench_json_from_rust(struct bench *bench)
+{
+    char port[16];
+    char line[128];
+    char scale[16];
+    const char *program = rust_program("json_from_rust");
+    struct rust_child child;
+    if (program == NULL)
+        return;
+    set_rust_job(bench);
+    (void)snprintf(port, sizeof port, "%d", RUST_PORT);
+    (void)snprintf(scale, sizeof scale, "%u", bench->options->scale);
+    (void)setenv("BENCH_FOREIGN_SERVER", "1", 1);
+    (void)setenv("BENCH_SCALE", scale, 1);
+    rust_start(&child, program, (const char *const[]){"reflow-rust", "remote_stream"});
+    const struct bench_pair_setting setting = {"bind_port", port};
+    const struct bench_pair_setup setup = {.settings = &setting, .setting_count = 1};
+    rf_distributed *node = bench_pair_node(bench, "server", &setup, fill_rust_server);
+    (void)close(child.go);
+    rust_read_line(&child, line, sizeof line);
+    const char *value = strstr(line, "remote_stream ");
+    if (value == NULL)
+        bench_die("%s: no result", program);
+    bench_result(bench, "json_from_rust", strtod(value + strlen("remote_stream "), NULL), "msgs/s");
+    rf_distributed_free(node);
+    rust_stop(&child);
 }
 
 /* ---- round trips ---- */

@@ -19,5 +19,7 @@ const struct bench_workload bench_workloads[] = {
     {"json_stream_1k", "1-KiB messages over the Rust wire", bench_json_stream_1k},
     {"json_large", "1-MiB messages over the Rust wire", bench_json_large},
     {"json_rtt", "one 64-byte message at a time over the Rust wire", bench_json_rtt},
+    {"json_to_rust", "64-byte messages to a node of the Rust Reflow", bench_json_to_rust},
+    {"json_from_rust", "64-byte messages from one", bench_json_from_rust},
 };
 const size_t bench_workload_count = sizeof bench_workloads / sizeof bench_workloads[0];
