@@ -41,7 +41,7 @@ enum {
     RFI_REPLIES_MAX = 65536, /* requests under way, per peer */
     RFI_PROBE_MS = 1000,
     RFI_RUST_PAUSE_MESSAGES = 4096,
-    RFI_RUST_PAUSE_BYTES = 4 * 1024 * 1024,
+    RFI_RUST_PAUSE_BYTES = 2 * 1024 * 1024,
     RFI_RUST_TARGETS_MAX = 1024
 };
 

@@ -328,7 +328,7 @@ static bool take_bytes(struct rfi_scan *scan, struct sink *sink)
         return false;
     if (sink->buf == NULL) {
         rf_message *msg = rfi_message_alloc(sink->kind, sink->prefix_size + count);
-        if (!give(scan, msg, &sink->msg))
+        if (!give(scan, msg, &sink->msg) || msg == NULL)
             return false;
         memset(msg->body, 1, sink->prefix_size); /* the mark of an optional that is there */
         return rfi_scan_bytes(scan, msg->body + sink->prefix_size, count);
@@ -583,7 +583,7 @@ static bool take_notice_members(struct rfi_scan *scan, struct rfi_scan_text *typ
 static bool read_notice(struct rfi_scan *scan, rf_message **out)
 {
     struct rfi_buf buf; /* the data part: u32 size and bytes */
-    struct rfi_scan_text type;
+    struct rfi_scan_text type = {.raw = NULL};
     struct sink sink = {.kind = RF_KIND_NETWORK_EVENT, .buf = &buf};
     bool is_good = false;
     rfi_buf_init(&buf);
