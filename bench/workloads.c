@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of workloads. */
+#include "json.h"
 #include "local.h"
 #include "remote.h"
 
@@ -14,5 +15,11 @@ const struct bench_workload bench_workloads[] = {
     {"remote_stream", "64-byte messages to another process", bench_remote_stream},
     {"remote_stream_1k", "the same with 1 KiB", bench_remote_stream_1k},
     {"remote_large", "the same with 1 MiB", bench_remote_large},
+    {"json_stream", "64-byte messages over the Rust wire", bench_json_stream},
+    {"json_stream_1k", "1-KiB messages over the Rust wire", bench_json_stream_1k},
+    {"json_large", "1-MiB messages over the Rust wire", bench_json_large},
+    {"json_rtt", "one 64-byte message at a time over the Rust wire", bench_json_rtt},
+    {"json_to_rust", "64-byte messages to a node of the Rust Reflow", bench_json_to_rust},
+    {"json_from_rust", "64-byte messages from one", bench_json_from_rust},
 };
 const size_t bench_workload_count = sizeof bench_workloads / sizeof bench_workloads[0];

@@ -29,6 +29,7 @@ struct rf_config {
     char *auth_token_file;
     char *admin_token;          /* empty: state changes over HTTP from loopback only */
     char *transport;            /* "ws" or "tcp": how networks found by discovery are dialled */
+    char *wire;                 /* "auto" or "json": whether the native wire is offered */
     struct rfi_strings connect; /* endpoints to dial at start */
     struct rfi_strings graphs;  /* files to load at start */
     bool is_registry;           /* "registry": serve POST /register and DELETE /networks */

@@ -30,6 +30,11 @@ static rf_err check_words(const rf_config *config, rf_diag *diag)
     if (strcmp(config->transport, "ws") != 0 && strcmp(config->transport, "tcp") != 0)
         return rfi_diag_set(diag, RF_EINVAL, "transport must be ws or tcp, not \"%.40s\"",
                             config->transport);
+    if (strcmp(config->wire, "auto") != 0 && strcmp(config->wire, "json") != 0)
+        return rfi_diag_set(diag, RF_EINVAL, "wire must be auto or json, not \"%.40s\"",
+                            config->wire);
+    if (strcmp(config->wire, "json") == 0 && strcmp(config->transport, "tcp") == 0)
+        return rfi_diag_set(diag, RF_EINVAL, "wire json goes over transport ws only");
     rf_log_level level;
     if (rf_log_level_parse(config->log_level, &level) != RF_OK)
         return rfi_diag_set(diag, RF_EINVAL,

@@ -75,6 +75,10 @@ const struct rfi_config_field rfi_config_fields[] = {
     SECRET(admin_token,
            "bearer token for changes over HTTP; empty: only loopback clients may change something"),
     STRING(transport, "ws", 2, 3, "how networks found through a registry are dialled: ws or tcp"),
+    STRING(
+        wire, "auto", 4, 4,
+        "what peers are offered: auto (the native wire, or Reflow JSON for those who do not know "
+        "it) or json (Reflow JSON always, as the Rust Reflow speaks it)"),
     STRINGS(connect, false,
             "endpoints to link to at the start: host:port, ws://host:port or tcp://host:port"),
     STRINGS(graphs, true, "graph files to load at the start"),

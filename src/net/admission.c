@@ -49,6 +49,12 @@ void rfi_session_report_dial(struct rfi_session *session, rf_err err, const char
         rfi_control_failed(session->bridge, session->dial_id, err, error, is_final);
 }
 
+/* A peer is then to us what the Rust Reflow is, whatever it offers. */
+static bool is_json_only(const struct rfi_bridge *bridge)
+{
+    return strcmp(bridge->config->wire, "json") == 0;
+}
+
 void rfi_session_fill_hello(struct rfi_bridge *bridge, const struct rfi_link *link,
                             const uint8_t *peer_incarnation, struct rfi_hello *out)
 {
@@ -72,7 +78,7 @@ void rfi_session_send_request(struct rfi_session *session, struct rfi_hello *hel
     session->sent = hello->native;
     struct rfi_buf text;
     rfi_buf_init(&text);
-    rfi_handshake_write_request(hello, true, &text);
+    rfi_handshake_write_request(hello, !is_json_only(session->bridge), &text);
     if (text.is_failed)
         rfi_conn_close(session->conn, 0, RF_ENOMEM, "out of memory");
     else
@@ -259,8 +265,11 @@ static bool read_first(struct rfi_session *session, const struct rfi_run *run)
         else
             err = rfi_handshake_read_request(text, frame->size, &session->hello, &diag);
     }
-    if (err == RF_OK)
+    if (err == RF_OK) {
+        if (is_json_only(session->bridge))
+            session->hello.is_native = false;
         return true;
+    }
     session->io = RFI_IO_DEAD;
     rf_log(RF_LOG_WARN, "NET-HANDSHAKE-BAD", "address=%s reason=\"%s\"",
            rfi_conn_peer(session->conn), diag.text);

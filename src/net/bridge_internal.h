@@ -40,8 +40,8 @@ enum {
     RFI_DIRECT_FEEDS_MAX = 4096,
     RFI_REPLIES_MAX = 65536, /* requests under way, per peer */
     RFI_PROBE_MS = 1000,
-    RFI_RUST_PAUSE_MESSAGES = 1024,
-    RFI_RUST_PAUSE_BYTES = 4 * 1024 * 1024,
+    RFI_RUST_PAUSE_MESSAGES = 4096,
+    RFI_RUST_PAUSE_BYTES = 2 * 1024 * 1024,
     RFI_RUST_TARGETS_MAX = 1024
 };
 
@@ -159,6 +159,22 @@ enum rfi_session_io {                  /* on the I/O thread */
 
 enum rfi_session_phase { RFI_SESSION_NEW, RFI_SESSION_PROBING, RFI_SESSION_UP, RFI_SESSION_ENDED };
 
+struct rfi_rust_in { /* what the messages of a connection of the Rust wire have in common */
+    struct rfi_rust_memo memo;
+    /* where the last one went; borrowed from the table of targets, NULL: look it up */
+    struct rfi_target *target;
+    char actor[RFI_NAME_SIZE], port[RFI_NAME_SIZE];
+};
+
+struct rfi_rust_out {     /* messages on their way to a connection of the Rust wire */
+    struct rfi_buf batch; /* whole frames */
+    struct rfi_buf names; /* of the message before; empty: none */
+    const struct rfi_feed *feed;
+    const char *source;
+    uint32_t port;
+    struct rfi_buf tail; /* the time of this turn */
+};
+
 struct rfi_session {
     /* set once, then read by all */
     struct rfi_bridge *bridge;
@@ -190,6 +206,8 @@ struct rfi_session {
     uint64_t beat_count;
     struct rfi_map *targets; /* "actor\0port" -> struct rfi_target */
     struct rfi_intake *gauge;
+    struct rfi_rust_in *rust_in;
+    struct rfi_rust_out *rust_out;
     bool is_paused;
 };
 
@@ -236,9 +254,10 @@ void rfi_rust_input(struct rfi_session *session, const struct rfi_run *run);
 /* Heartbeats. RF_ETIMEOUT: the peer is silent for too long. */
 RF_NODISCARD rf_err rfi_rust_tick(struct rfi_session *session, uint64_t now_ns);
 uint64_t rfi_rust_next_ns(const struct rfi_session *session);
-/* Send one item of an outlet; takes it in every case. */
-void rfi_rust_send(struct rfi_session *session, struct rfi_feed *feed,
-                   struct rfi_outlet_item *item);
+/* Send up to `turn` messages of a feed. True: it may have more. rfi_rust_flush gives them to the connection. */
+bool rfi_rust_serve(struct rfi_session *session, struct rfi_feed *feed, int turn);
+void rfi_rust_flush(struct rfi_session *session);
+void rfi_rust_forget(struct rfi_session *session, const struct rfi_feed *feed); /* it closes */
 /* The gauge changed: read on when there is room again. */
 void rfi_rust_consumed(struct rfi_session *session);
 

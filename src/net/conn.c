@@ -108,15 +108,24 @@ void rfi_conn_approve(struct rfi_conn *conn)
 }
 
 /* No more messages: the end was asked for, or came. */
-static bool is_ending(struct rfi_conn *conn)
+bool rfi_conn_is_ending(struct rfi_conn *conn)
 {
     /* relaxed: a send that races with the close may fall on either side */
     return atomic_load_explicit(&conn->is_close_claimed, memory_order_relaxed);
 }
 
+void rfi_conn_post_item(struct rfi_conn *conn, struct rfi_out_item *item)
+{
+    item->is_counted = true;
+    /* relaxed: a number to steer by; the queue carries the order */
+    (void)atomic_fetch_add_explicit(&conn->unsent, item->size, memory_order_relaxed);
+    (void)rfi_mpsc_push(&conn->out_queue, &item->node);
+    rfi_conn_poke(conn, RFI_WANT_LOOK);
+}
+
 void rfi_conn_send(struct rfi_conn *conn, enum rfi_opcode opcode, struct rfi_buf *message)
 {
-    if (is_ending(conn)) {
+    if (rfi_conn_is_ending(conn)) {
         rfi_buf_fini(message);
         rfi_buf_init(message);
         return;
@@ -136,13 +145,9 @@ void rfi_conn_send(struct rfi_conn *conn, enum rfi_opcode opcode, struct rfi_buf
     item->data = message->data;
     item->size = message->size;
     item->opcode = (uint8_t)opcode;
-    item->is_counted = true;
     item->is_data_own = true;
     rfi_buf_init(message);
-    /* relaxed: a number to steer by; the queue carries the order */
-    (void)atomic_fetch_add_explicit(&conn->unsent, item->size, memory_order_relaxed);
-    (void)rfi_mpsc_push(&conn->out_queue, &item->node);
-    rfi_conn_poke(conn, RFI_WANT_LOOK);
+    rfi_conn_post_item(conn, item);
 }
 
 size_t rfi_conn_unsent(const struct rfi_conn *conn)
@@ -159,7 +164,7 @@ void rfi_conn_pause(struct rfi_conn *conn, bool is_paused)
 
 void rfi_conn_ping(struct rfi_conn *conn)
 {
-    if (!is_ending(conn))
+    if (!rfi_conn_is_ending(conn))
         rfi_conn_poke(conn, RFI_WANT_PING);
 }
 

@@ -51,10 +51,11 @@ struct rfi_out_item { /* something to send */
     uint8_t header_size, header_sent; /* of the frame under way */
     uint8_t mask[4];
     uint8_t opcode;
-    bool is_raw;      /* bytes as they are: HTTP and the preface */
+    bool is_raw;      /* bytes as they are: HTTP, the preface, whole frames */
     bool is_counted;  /* in rfi_conn.unsent */
     bool has_frame;   /* header and frame_end are set */
     bool is_data_own; /* data is to be freed */
+    bool is_chunk;    /* data goes back to the transport's chunks */
     uint16_t pool_class;
 };
 
@@ -157,6 +158,11 @@ bool rfi_conn_can_read(const struct rfi_conn *conn);
 /* Make room in the buffer. False: no memory. */
 bool rfi_conn_reserve_in(struct rfi_conn *conn);
 void rfi_conn_drop_in(struct rfi_conn *conn);
+
+/* Queue an item that is complete but for the count: takes it. Any thread. */
+void rfi_conn_post_item(struct rfi_conn *conn, struct rfi_out_item *item);
+/* Is its end asked for? Then nothing is sent any more. Any thread. */
+bool rfi_conn_is_ending(struct rfi_conn *conn);
 
 /* ---- conn_write.c ---- */
 /* Write as much as the socket takes. An error closes the connection. */

@@ -29,6 +29,7 @@ struct run_box { /* a run and what freeing it needs */
     struct rfi_run run;
     size_t charge; /* to the budget */
     void *buffer;  /* a read buffer that was given away, or NULL */
+    bool is_chunk; /* of the transport */
     uint16_t pool_class;
     /* then the frame array, then (copied runs) the bytes */
 };
@@ -54,7 +55,10 @@ void rfi_run_free(struct rfi_run *run)
     size_t before = atomic_fetch_sub_explicit(&conn->unfreed, box->charge, memory_order_relaxed);
     if (before > budget && before - box->charge <= budget)
         rfi_conn_poke(conn, RFI_WANT_LOOK);
-    free(box->buffer);
+    if (box->is_chunk)
+        rfi_chunks_put(&conn->transport->chunks, box->buffer);
+    else
+        free(box->buffer);
     rfi_pool_free(box, box->pool_class);
     rfi_conn_unref(conn);
 }
@@ -163,6 +167,7 @@ static bool deliver(struct rfi_conn *conn)
         box->run.bytes = box->buffer = conn->in;
         box->run.size = start + size;
         box->charge += conn->in_capacity;
+        box->is_chunk = conn->in_capacity == RFI_READ_CHUNK_BYTES;
         if (!replace_buffer(conn)) {
             rfi_pool_free(box, box->pool_class);
             return false;

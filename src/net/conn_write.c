@@ -47,7 +47,9 @@ static void free_item(struct rfi_conn *conn, struct rfi_out_item *item)
                                         memory_order_relaxed);
     if (conn->pong == item)
         conn->pong = NULL;
-    if (item->is_data_own)
+    if (item->is_chunk)
+        rfi_chunks_put(&conn->transport->chunks, item->data);
+    else if (item->is_data_own)
         free(item->data);
     rfi_pool_free(item, item->pool_class);
 }
@@ -189,8 +191,8 @@ static bool add_item(struct rfi_conn *conn, struct batch *batch, struct rfi_out_
     size_t end = item->sent + piece;
     bool is_masked = conn->is_dialled && !item->is_raw && conn->wire == RFI_WIRE_WEBSOCKET;
     if (is_masked && end > item->masked) {
-        rfi_ws_mask(item->data + item->masked, end - item->masked, item->mask,
-                    item->masked - item->frame_at);
+        (void)rfi_ws_mask(item->data + item->masked, end - item->masked, item->mask,
+                          item->masked - item->frame_at);
         item->masked = end;
     }
     if (piece > 0)

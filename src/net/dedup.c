@@ -23,26 +23,36 @@ void rfi_dedup_fini(struct rfi_dedup *dedup)
     dedup->capacity = dedup->count = 0;
 }
 
-static uint64_t mix(uint64_t x)
+static uint64_t load(const uint8_t *at)
 {
-    x ^= x >> 32;
-    x *= UINT64_C(0xd6e8feb86659fd93);
-    x ^= x >> 32;
-    x *= UINT64_C(0xd6e8feb86659fd93);
-    return x ^ (x >> 32);
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
 static uint64_t hash_id(const struct rfi_dedup *dedup, const uint8_t *id, size_t size)
 {
-    uint64_t hash = mix(dedup->key ^ size);
-    while (size > 0) {
-        uint64_t word = 0;
-        size_t take = size < sizeof word ? size : sizeof word;
-        memcpy(&word, id, take);
-        hash = mix(hash ^ word) + dedup->key;
-        id += take;
-        size -= take;
+    const uint64_t secret = dedup->key ^ UINT64_C(0xD6E8FEB86659FD93);
+    uint64_t hash = dedup->key + size;
+    uint64_t first = 0;
+    uint64_t last = 0;
+    for (; size > 16; id += 16, size -= 16)
+        hash = fold(load(id) ^ secret, load(id + 8) ^ hash);
+    if (size >= 8) {
+        first = load(id);
+        last = load(id + size - 8);
+    } else if (size > 0) {
+        memcpy(&first, id, size);
     }
+    hash = fold(first ^ secret, last ^ hash ^ UINT64_C(0xA0761D6478BD642F));
+    hash = fold(hash ^ secret, UINT64_C(0xE7037ED1A0B428DB));
     return hash != 0 ? hash : 1; /* 0 marks a free slot */
 }
 
@@ -96,6 +106,13 @@ static bool grow(struct rfi_dedup *dedup)
     return true;
 }
 
+void rfi_dedup_expect(const struct rfi_dedup *dedup, const void *id, size_t size)
+{
+    if (dedup->capacity > 0)
+        __builtin_prefetch(
+            &dedup->slots[(size_t)hash_id(dedup, id, size) & (2 * dedup->capacity - 1)], 1);
+}
+
 bool rfi_dedup_seen(struct rfi_dedup *dedup, const void *id, size_t size)
 {
     uint64_t hash = hash_id(dedup, id, size);
@@ -112,5 +129,8 @@ bool rfi_dedup_seen(struct rfi_dedup *dedup, const void *id, size_t size)
     dedup->ring[(dedup->head + dedup->count) & (dedup->capacity - 1)] = hash;
     dedup->count++;
     dedup->slots[slot_of(dedup, hash)] = hash;
+    /* The table is larger than the nearest cache: the id to forget with the next but one is fetched now. */
+    uint64_t due = dedup->ring[(dedup->head + 1) & (dedup->capacity - 1)];
+    __builtin_prefetch(&dedup->slots[(size_t)due & (2 * dedup->capacity - 1)], 1);
     return false;
 }

@@ -17,6 +17,8 @@ struct rfi_dedup {
 
 void rfi_dedup_init(struct rfi_dedup *dedup, uint64_t key);
 void rfi_dedup_fini(struct rfi_dedup *dedup);
+/* This id will be asked for soon. */
+void rfi_dedup_expect(const struct rfi_dedup *dedup, const void *id, size_t size);
 /* Was this id among the last RFI_DEDUP_WINDOW ones? Remembers it. Without memory the answer is no. */
 bool rfi_dedup_seen(struct rfi_dedup *dedup, const void *id, size_t size);
 

@@ -159,6 +159,8 @@ static void feed_close(struct rfi_feed *feed, enum rfi_dead_reason reason)
     struct rfi_peer *peer = feed->peer;
     feed->is_closed = true;
     detach(feed);
+    if (peer->session != NULL)
+        rfi_rust_forget(peer->session, feed);
     uint64_t count = 0;
     if (feed->has_held) {
         drop_item(&feed->held);
@@ -325,6 +327,8 @@ static bool serve(struct rfi_feed *feed)
     struct rfi_session *session = feed->peer->session;
     if (feed->outlet == NULL)
         return false; /* a tap that lost its actor */
+    if (!session->is_native && feed->kind != RFI_FEED_TAP)
+        return rfi_rust_serve(session, feed, FEED_TURN);
     for (int i = 0; i < FEED_TURN; i++) {
         if (!feed->has_held && !rfi_outlet_pop(feed->outlet, &feed->held))
             return false;
@@ -333,19 +337,14 @@ static bool serve(struct rfi_feed *feed)
             if (send_native(feed, &feed->held) == BLOCKED)
                 return false; /* on_room makes it ready */
         } else {
-            if (rfi_conn_unsent(session->conn) >= RFI_UNSENT_HIGH_BYTES)
-                return true;
-            if (feed->kind == RFI_FEED_TAP)
-                drop_item(&feed->held); /* nobody on the Rust wire can have asked for it */
-            else
-                rfi_rust_send(session, feed, &feed->held);
+            drop_item(&feed->held); /* nobody on the Rust wire can have asked for a tap */
         }
         feed->has_held = false;
     }
     return true;
 }
 
-void rfi_feeds_serve(struct rfi_peer *peer)
+static void serve_ready(struct rfi_peer *peer)
 {
     int turns = PEER_TURN / FEED_TURN;
     while (peer->ready != NULL && peer->session != NULL) {
@@ -363,6 +362,13 @@ void rfi_feeds_serve(struct rfi_peer *peer)
         if (serve(feed))
             rfi_feed_set_ready(feed);
     }
+}
+
+void rfi_feeds_serve(struct rfi_peer *peer)
+{
+    serve_ready(peer);
+    if (peer->session != NULL && !peer->session->is_native)
+        rfi_rust_flush(peer->session);
 }
 
 bool rfi_feeds_are_idle(const struct rfi_peer *peer)

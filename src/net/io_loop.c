@@ -76,7 +76,7 @@ uint8_t *rfi_loop_take_buffer(struct rfi_loop *loop)
 {
     uint8_t *buffer = loop->spare;
     loop->spare = NULL;
-    return buffer != NULL ? buffer : malloc(RFI_READ_CHUNK_BYTES);
+    return buffer != NULL ? buffer : rfi_chunks_take(&loop->transport->chunks);
 }
 
 void rfi_loop_put_buffer(struct rfi_loop *loop, uint8_t *buffer)
@@ -84,7 +84,7 @@ void rfi_loop_put_buffer(struct rfi_loop *loop, uint8_t *buffer)
     if (loop->spare == NULL)
         loop->spare = buffer;
     else
-        free(buffer);
+        rfi_chunks_put(&loop->transport->chunks, buffer);
 }
 
 void rfi_loop_random(struct rfi_loop *loop, uint8_t *out, size_t size)

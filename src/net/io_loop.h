@@ -11,7 +11,8 @@
 #include "net/transport_internal.h"
 
 enum {
-    RFI_READ_CHUNK_BYTES = 128 << 10, /* a read buffer, before a large message makes it grow */
+    RFI_READ_CHUNK_BYTES =
+        RFI_CHUNK_BYTES, /* a read buffer, before a large message makes it grow */
     RFI_RANDOM_POOL_BYTES = 1024
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Writing the JSON frames of the Rust Reflow, byte for byte as serde_json does, and random ids.
  *
- * Pure code on the caller's buffer; reading is in rust_wire_read.c. The thread keeps a few random
- * bytes in advance, since every message to a Rust peer needs an id.
+ * Pure code on the caller's buffer; reading is in rust_wire_read.c. The thread has a source of ids that is seeded by the
+ * system once, since every message to a Rust peer needs an id.
  *
  * A frame that Rust could not read is refused here and not sent: the peer would drop it without a
  * word, or its reader would die of it (Encoded). */
@@ -14,22 +14,52 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { UUID_BYTES = 16, UUIDS_IN_ADVANCE = 16 };
+enum { UUID_TEXT_SIZE = 36 };
 
 #define APPEND_LITERAL(buf, text) rfi_buf_append((buf), (text), sizeof(text) - 1)
 
 static void append_string(struct rfi_buf *out, const char *text);
 static void append_timestamp(struct rfi_buf *out, uint64_t wall_ns);
 static bool is_readable(const rf_message *msg, bool allow_encoded);
+static void write_uuid4(char *out);
+
+/* From behind the id on. */
+static rf_err write_rest(const struct rfi_buf *names, const struct rfi_buf *tail,
+                         const rf_message *msg, const char *bytes_name, struct rfi_buf *out)
+{
+    rfi_buf_append(out, names->data, names->size);
+    rf_err err = rfi_message_write_tagged(msg, bytes_name, out);
+    if (err == RF_OK)
+        rfi_buf_append(out, tail->data, tail->size);
+    return err;
+}
 
 rf_err rfi_rust_write_message(const struct rfi_rust_header *header, const rf_message *msg,
                               const char *bytes_name, bool allow_encoded, struct rfi_buf *out)
 {
     if (!is_readable(msg, allow_encoded))
         return RF_EINVAL;
+    struct rfi_buf names;
+    struct rfi_buf tail;
     size_t before = out->size;
+    rfi_buf_init(&names);
+    rfi_buf_init(&tail);
+    rfi_rust_write_names(header, &names);
+    rfi_rust_write_tail(header->wall_ns, &tail);
     APPEND_LITERAL(out, "{\"message_id\":");
     append_string(out, header->message_id);
+    rf_err err = write_rest(&names, &tail, msg, bytes_name, out);
+    if (err != RF_OK)
+        out->size = before;
+    else if (names.is_failed || tail.is_failed)
+        out->is_failed = true;
+    rfi_buf_fini(&names);
+    rfi_buf_fini(&tail);
+    return err;
+}
+
+void rfi_rust_write_names(const struct rfi_rust_header *header, struct rfi_buf *out)
+{
     APPEND_LITERAL(out, ",\"source_network\":");
     append_string(out, header->source_network);
     APPEND_LITERAL(out, ",\"source_actor\":");
@@ -41,15 +71,34 @@ rf_err rfi_rust_write_message(const struct rfi_rust_header *header, const rf_mes
     APPEND_LITERAL(out, ",\"target_port\":");
     append_string(out, header->target_port);
     APPEND_LITERAL(out, ",\"payload\":");
-    rf_err err = rfi_message_write_tagged(msg, bytes_name, out);
-    if (err != RF_OK) {
-        out->size = before;
-        return err;
-    }
+}
+
+void rfi_rust_write_tail(uint64_t wall_ns, struct rfi_buf *out)
+{
     APPEND_LITERAL(out, ",\"timestamp\":");
-    append_timestamp(out, header->wall_ns);
+    append_timestamp(out, wall_ns);
     rfi_buf_append_byte(out, '}');
-    return RF_OK;
+}
+
+rf_err rfi_rust_write_next(const struct rfi_buf *names, const struct rfi_buf *tail,
+                           const rf_message *msg, const char *bytes_name, struct rfi_buf *out)
+{
+    static const char start[] = "{\"message_id\":\"";
+    enum { START_SIZE = sizeof start - 1, HEAD_SIZE = START_SIZE + UUID_TEXT_SIZE + 1 };
+    if (!is_readable(msg, false))
+        return RF_EINVAL;
+    size_t before = out->size;
+    char *to = (char *)rfi_buf_reserve(out, HEAD_SIZE);
+    if (to != NULL) {
+        memcpy(to, start, START_SIZE);
+        write_uuid4(to + START_SIZE);
+        to[HEAD_SIZE - 1] = '"';
+        out->size += HEAD_SIZE;
+    }
+    rf_err err = write_rest(names, tail, msg, bytes_name, out);
+    if (err != RF_OK)
+        out->size = before;
+    return err;
 }
 
 void rfi_rust_write_heartbeat(const char *network_id, uint64_t wall_ns, struct rfi_buf *out)
@@ -103,9 +152,9 @@ static void append_string(struct rfi_buf *out, const char *text)
 static void append_timestamp(struct rfi_buf *out, uint64_t wall_ns)
 {
     char text[RFI_TIMESTAMP_SIZE];
-    rfi_timestamp_format(wall_ns, text);
+    size_t size = rfi_timestamp_format(wall_ns, text);
     rfi_buf_append_byte(out, '"');
-    rfi_buf_append_text(out, text);
+    rfi_buf_append(out, text, size);
     rfi_buf_append_byte(out, '"');
 }
 
@@ -129,50 +178,75 @@ static bool is_readable(const rf_message *msg, bool allow_encoded)
 
 /* ---- ids ---- */
 
-static bool fill_random(uint8_t *out, size_t size)
+/* Two counters that start anywhere: mixed, they are the 128 bits of an id. */
+struct id_source {
+    uint64_t counts[2];
+    bool is_seeded;
+};
+
+static void seed(struct id_source *source)
 {
-    while (size > 0) {
-        ssize_t got = getrandom(out, size, 0);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return false;
-        out += got;
-        size -= (size_t)got;
+    ssize_t got = 0;
+    do
+        got = getrandom(source->counts, sizeof source->counts, 0);
+    while (got < 0 && errno == EINTR);
+    if (got != (ssize_t)sizeof source->counts) {
+        /* The system gives no random bytes: an id need not be secret, only its own. */
+        source->counts[0] = rfi_clock_wall_ns();
+        source->counts[1] = (uint64_t)(uintptr_t)source;
     }
-    return true;
+    source->is_seeded = true;
 }
 
-/* Where the system gives no random bytes: an id need not be secret, only its own. */
-static void fill_unique(uint8_t *out)
+/* splitmix64: every count gives another value, and they look random. */
+static uint64_t mix(uint64_t x)
 {
-    static _Atomic(uint64_t) counter;
-    uint64_t now = rfi_clock_wall_ns();
-    /* relaxed: only the values must differ */
-    uint64_t number = atomic_fetch_add_explicit(&counter, 1, memory_order_relaxed);
-    memcpy(out, &now, sizeof now);
-    memcpy(out + sizeof now, &number, sizeof number);
+    x = (x ^ (x >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return x ^ (x >> 31);
+}
+
+/* Eight lower-case hexadecimal digits, in whatever order. */
+static void put_hex(char *out, uint32_t value)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t x = value;
+    x = (x | x << 16) & UINT64_C(0x0000FFFF0000FFFF);
+    x = (x | x << 8) & UINT64_C(0x00FF00FF00FF00FF);
+    x = (x | x << 4) & UINT64_C(0x0F0F0F0F0F0F0F0F);
+    uint64_t is_letter = (x + ones * 6) >> 4 & ones;
+    x += ones * '0' + is_letter * ('a' - '0' - 10);
+    memcpy(out, &x, sizeof x);
+}
+
+/* xxxxxxxx-xxxx-4xxx-Yxxx-xxxxxxxxxxxx, not terminated. */
+static void write_uuid4(char *out)
+{
+    static _Thread_local struct id_source source;
+    if (!source.is_seeded)
+        seed(&source);
+    uint64_t low = mix(source.counts[0] += UINT64_C(0x9E3779B97F4A7C15));
+    uint64_t high = mix(source.counts[1] += UINT64_C(0x9E3779B97F4A7C15));
+    char digits[32];
+    put_hex(digits, (uint32_t)low);
+    put_hex(digits + 8, (uint32_t)(low >> 32));
+    put_hex(digits + 16, (uint32_t)high);
+    put_hex(digits + 24, (uint32_t)(high >> 32));
+    memcpy(out, digits, 8);
+    out[8] = '-';
+    memcpy(out + 9, digits + 8, 4);
+    out[13] = '-';
+    memcpy(out + 14, digits + 12, 4);
+    out[14] = '4';
+    out[18] = '-';
+    memcpy(out + 19, digits + 16, 4);
+    out[19] = "89ab"[high & 3];
+    out[23] = '-';
+    memcpy(out + 24, digits + 20, 12);
 }
 
 void rfi_uuid4(char out[37])
 {
-    static _Thread_local uint8_t store[UUID_BYTES * UUIDS_IN_ADVANCE];
-    static _Thread_local size_t left;
-    static const char digits[] = "0123456789abcdef";
-    uint8_t id[UUID_BYTES];
-    if (left == 0 && fill_random(store, sizeof store))
-        left = UUIDS_IN_ADVANCE;
-    if (left > 0)
-        memcpy(id, store + UUID_BYTES * --left, sizeof id);
-    else
-        fill_unique(id);
-    id[6] = (uint8_t)((id[6] & 0x0F) | 0x40);
-    id[8] = (uint8_t)((id[8] & 0x3F) | 0x80);
-    for (size_t i = 0; i < UUID_BYTES; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            *out++ = '-';
-        *out++ = digits[id[i] >> 4];
-        *out++ = digits[id[i] & 15];
-    }
-    *out = '\0';
+    write_uuid4(out);
+    out[UUID_TEXT_SIZE] = '\0';
 }

@@ -65,6 +65,7 @@ rf_err rfi_transport_new(const struct rfi_transport_options *options,
     atomic_init(&transport->refs, 1);
     atomic_init(&transport->next_conn_id, 1);
     (void)pthread_mutex_init(&transport->mutex, NULL);
+    rfi_chunks_init(&transport->chunks);
     rf_err err = rfi_pending_init(&transport->pending, options->pending_connections_max,
                                   options->pending_per_address_max);
     size_t loop_count = transport->options.io_threads;
@@ -104,6 +105,7 @@ void rfi_transport_unref(struct rfi_transport *transport)
         rfi_loop_fini(&transport->loops[i]);
     free(transport->loops);
     rfi_pending_fini(&transport->pending);
+    rfi_chunks_fini(&transport->chunks);
     (void)pthread_mutex_destroy(&transport->mutex);
     free(transport);
 }

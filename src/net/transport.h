@@ -114,6 +114,13 @@ void rfi_conn_approve(struct rfi_conn *conn);
 /* Send one message; takes the contents of `message` (the buffer is empty afterwards). Any thread; messages of one thread
  * stay in order. Masks, frames and cuts as the wire wants. */
 void rfi_conn_send(struct rfi_conn *conn, enum rfi_opcode opcode, struct rfi_buf *message);
+/* Many small messages in one buffer, for connections that carry WebSocket: begin, append the text, end; and so on; then send
+ * all, which takes the contents of `frames`. The thread of the caller frames and masks. To drop a text half way, cut
+ * the buffer to its size before the begin. No text may be larger than RFI_FRAMES_TEXT_MAX. */
+enum { RFI_FRAMES_TEXT_MAX = 16 << 20 };
+size_t rfi_frames_begin(struct rfi_conn *conn, struct rfi_buf *frames);
+void rfi_frames_end(const struct rfi_conn *conn, struct rfi_buf *frames, size_t begin);
+void rfi_conn_send_frames(struct rfi_conn *conn, struct rfi_buf *frames);
 /* Bytes taken by rfi_conn_send and not yet in the kernel. Any thread. */
 size_t rfi_conn_unsent(const struct rfi_conn *conn);
 /* Stop or go on reading (the peer is held back by TCP). Any thread. */

@@ -3,6 +3,7 @@
 #ifndef RFI_TRANSPORT_INTERNAL_H
 #define RFI_TRANSPORT_INTERNAL_H
 
+#include "net/chunks.h"
 #include "net/pending.h"
 #include "net/resolver.h"
 #include "net/transport.h"
@@ -24,6 +25,7 @@ struct rfi_transport {
     struct rfi_resolver *resolver;
     struct rfi_pending pending;
     struct rfi_watcher watcher;
+    struct rfi_chunks chunks; /* any thread */
 
     /* under mutex: dials and stop exclude each other */
     pthread_mutex_t mutex;

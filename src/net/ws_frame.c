@@ -45,6 +45,7 @@ static void begin_message(struct rfi_frame_parser *parser, uint8_t opcode)
     parser->in_message = true;
     parser->message_opcode = opcode;
     parser->fragment_count = 1;
+    parser->is_ascii = true; /* as long as nothing else was seen, or not looked for */
     parser->start = parser->write = parser->read;
 }
 
@@ -172,6 +173,7 @@ static void take_payload(struct rfi_frame_parser *parser, uint8_t *bytes, size_t
     if (count == 0)
         return;
     uint8_t *to = NULL;
+    bool is_ascii = false;
     if (parser->is_control) {
         to = parser->control + parser->control_size;
         memcpy(to, bytes + parser->read, count);
@@ -183,7 +185,9 @@ static void take_payload(struct rfi_frame_parser *parser, uint8_t *bytes, size_t
         parser->write += count;
     }
     if (to != NULL && parser->mode == RFI_FRAMES_OF_CLIENT)
-        rfi_ws_mask(to, count, parser->mask, parser->payload_taken);
+        is_ascii = rfi_ws_mask(to, count, parser->mask, parser->payload_taken);
+    if (!parser->is_control && !is_ascii)
+        parser->is_ascii = false;
     parser->read += count;
     parser->payload_left -= count;
     parser->payload_taken += count;
@@ -229,7 +233,8 @@ static enum rfi_frame_event finish_message(struct rfi_frame_parser *parser, cons
     parser->start = parser->write = parser->read;
     if (parser->is_discarding)
         return RFI_FRAME_MORE;
-    if (parser->message_opcode == RFI_TEXT && !rfi_utf8_is_valid(bytes + start, size))
+    if (parser->message_opcode == RFI_TEXT && !parser->is_ascii &&
+        !rfi_utf8_is_valid(bytes + start, size))
         return fail(parser, RFI_CLOSE_BAD_TEXT, RF_EPROTO, "text message is not UTF-8");
     parser->message.offset = (uint32_t)start;
     parser->message.size = (uint32_t)size;
@@ -283,7 +288,7 @@ size_t rfi_frame_move_tail(struct rfi_frame_parser *parser, uint8_t *to, const u
     return message_size + unread_size;
 }
 
-void rfi_ws_mask(uint8_t *bytes, size_t size, const uint8_t mask[4], size_t phase)
+bool rfi_ws_mask(uint8_t *bytes, size_t size, const uint8_t mask[4], size_t phase)
 {
     uint8_t turned[8];
     for (size_t i = 0; i < sizeof turned; i++)
@@ -291,24 +296,29 @@ void rfi_ws_mask(uint8_t *bytes, size_t size, const uint8_t mask[4], size_t phas
     uint64_t word = 0;
     memcpy(&word, turned, sizeof word);
     size_t i = 0;
+    uint64_t seen[4] = {0, 0, 0, 0};
     /* Four words a turn: the compiler makes vectors of them. */
     for (; size - i >= 32; i += 32) {
         uint64_t part[4];
         memcpy(part, bytes + i, sizeof part);
-        part[0] ^= word;
-        part[1] ^= word;
-        part[2] ^= word;
-        part[3] ^= word;
+        for (size_t k = 0; k < 4; k++) {
+            part[k] ^= word;
+            seen[k] |= part[k];
+        }
         memcpy(bytes + i, part, sizeof part);
     }
     for (; size - i >= 8; i += 8) {
         uint64_t part = 0;
         memcpy(&part, bytes + i, sizeof part);
         part ^= word;
+        seen[0] |= part;
         memcpy(bytes + i, &part, sizeof part);
     }
-    for (; i < size; i++)
+    for (; i < size; i++) {
         bytes[i] ^= turned[i & 7];
+        seen[1] |= bytes[i];
+    }
+    return ((seen[0] | seen[1] | seen[2] | seen[3]) & UINT64_C(0x8080808080808080)) == 0;
 }
 
 size_t rfi_ws_write_header(uint8_t out[RFI_WS_HEADER_MAX], uint8_t opcode, bool is_final,

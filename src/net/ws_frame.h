@@ -63,6 +63,7 @@ struct rfi_frame_parser {
     struct rfi_frame_limits limits;
     enum rfi_frame_mode mode;
     bool in_frame, in_message, is_final, is_control;
+    bool is_ascii; /* the message under way, as far as it was unmasked */
     uint8_t frame_opcode, message_opcode;
     uint8_t mask[4];
     uint32_t fragment_count;
@@ -84,8 +85,8 @@ size_t rfi_frame_tail_size(const struct rfi_frame_parser *parser, size_t size);
 size_t rfi_frame_move_tail(struct rfi_frame_parser *parser, uint8_t *to, const uint8_t *bytes,
                            size_t size);
 
-/* XOR with the mask, whose byte `phase` % 4 meets bytes[0]. */
-void rfi_ws_mask(uint8_t *bytes, size_t size, const uint8_t mask[4], size_t phase);
+/* XOR with the mask, whose byte `phase` % 4 meets bytes[0]. Is all that comes out ASCII? */
+bool rfi_ws_mask(uint8_t *bytes, size_t size, const uint8_t mask[4], size_t phase);
 /* Write a frame header; `mask` NULL: not masked. Returns its size. */
 size_t rfi_ws_write_header(uint8_t out[RFI_WS_HEADER_MAX], uint8_t opcode, bool is_final,
                            uint64_t size, const uint8_t *mask);

@@ -110,6 +110,17 @@ class Links(NodeTest):
     def test_tcp_wire(self):
         self.check_wire("tcp", "native-tcp")
 
+    def test_rust_wire_on_demand(self):
+        """A node with "wire": "json" neither offers the native wire nor takes it."""
+        told = self.node({"network_id": "told", "wire": "json"})
+        plain = self.node({"network_id": "plain", "connect": [told.address]})
+        plain.wait_linked("told")
+        self.assertEqual(plain.link("told")["wire"], "rust-json")
+        other = self.node({"network_id": "other", "wire": "json", "connect": [plain.address]})
+        other.wait_linked("plain")
+        self.assertEqual(other.link("plain")["wire"], "rust-json")
+        self.assertEqual(plain.link("other")["wire"], "rust-json")
+
     def test_link_cut_under_load_loses_and_doubles_nothing(self):
         with folder() as directory:
             text = pathlib.Path(directory) / "text"

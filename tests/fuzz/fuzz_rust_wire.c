@@ -57,12 +57,37 @@ static void check_message(const struct rfi_rust_frame *frame)
     rfi_buf_fini(&scratch);
 }
 
+/* What the short way accepts, with or without a memo of the same text, the long way reads to the same parts. */
+static void check_plain(const char *text, size_t size, const struct rfi_rust_frame *frame)
+{
+    struct rfi_rust_memo memo = {.names_size = 0};
+    for (int round = 0; round < 2; round++) {
+        struct rfi_rust_plain plain;
+        if (!rfi_rust_read_plain(text, size, &memo, &plain)) {
+            require(round == 0);
+            return;
+        }
+        require(frame->type == RFI_RUST_MESSAGE);
+        require(rf_message_equal(plain.payload, frame->payload));
+        require(plain.has_stream_name == frame->has_stream_name);
+        require(same_text(plain.message_id, frame->message_id));
+        if (plain.has_new_names) {
+            require(same_text(plain.target_actor, frame->target_actor));
+            require(same_text(plain.target_port, frame->target_port));
+        }
+        rf_message_unref(plain.payload);
+        rfi_rust_remember(&memo, &plain);
+        require(plain.has_new_names == (round == 0 || memo.names_size == 0));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct rfi_buf scratch;
     struct rfi_rust_frame frame;
     rfi_buf_init(&scratch);
     require(rfi_rust_read((const char *)data, size, &scratch, &frame) == RF_OK);
+    check_plain((const char *)data, size, &frame);
     switch (frame.type) {
     case RFI_RUST_MESSAGE:
         check_message(&frame);

@@ -205,7 +205,8 @@ static void make_components(struct it_node *node)
 
 static char empty[] = "";
 static char loopback[] = "127.0.0.1";
-static char wire[] = "ws";
+static char transport[] = "ws";
+static char wire[] = "auto";
 
 void it_node_init(struct it_node *node, const char *id)
 {
@@ -218,7 +219,8 @@ void it_node_init(struct it_node *node, const char *id)
                                .auth_token = empty,
                                .max_connections = 100,
                                .heartbeat_interval_ms = 1000,
-                               .transport = wire,
+                               .transport = transport,
+                               .wire = wire,
                                .io_threads = 1,
                                .routing_threads = 2,
                                .mailbox_capacity = 256,

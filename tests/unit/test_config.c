@@ -315,6 +315,8 @@ Test(config, keys_that_do_not_go_together_are_found)
     assert_check("instance_id", "", NULL);
     assert_check("transport", "udp", "ws or tcp");
     assert_check("transport", "tcp", NULL);
+    assert_check("wire", "rust", "auto or json");
+    assert_check("wire", "json", NULL);
     assert_check("log_level", "loud!", "log_level");
     assert_check("log_format", "yaml", "text or json");
     assert_check("reconnect_min_ms", "30001", "reconnect_max_ms");

@@ -5,6 +5,8 @@
  * linear over all. It does not limit sizes: whoever appends what a peer sent compares first. */
 #include "core/base/buf.h"
 
+#include "core/base/text_scan.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,14 +190,7 @@ size_t rfi_utf8_valid_prefix(const void *data, size_t size)
     const uint8_t *bytes = data;
     size_t at = 0;
     while (at < size) {
-        /* Most text is ASCII: eight bytes at a time. */
-        while (size - at >= 8) {
-            uint64_t word;
-            memcpy(&word, bytes + at, sizeof word);
-            if ((word & UINT64_C(0x8080808080808080)) != 0)
-                break;
-            at += 8;
-        }
+        at += rfi_text_ascii(bytes + at, size - at); /* most text is */
         if (at == size)
             break;
         size_t step = rfi_utf8_sequence(bytes + at, size - at);

@@ -5,7 +5,6 @@
  * refuses them. It does not know leap seconds: second 60 is read as the second after 59. */
 #include "core/base/clock.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -60,25 +59,49 @@ static void date_from_days(uint64_t days, unsigned *year, unsigned *month, unsig
     *year = (unsigned)(year_of_era + era * 400 + (*month <= 2 ? 1 : 0));
 }
 
-void rfi_timestamp_format(uint64_t wall_ns, char out[RFI_TIMESTAMP_SIZE])
+/* `count` digits, with zeros in front. */
+static char *put_digits(char *to, unsigned value, unsigned count)
+{
+    for (unsigned i = count; i-- > 0; value /= 10)
+        to[i] = (char)('0' + value % 10);
+    return to + count;
+}
+
+/* The two digits of a number below 100 and the mark behind them. */
+static char *put_part(char *to, unsigned value, char mark)
+{
+    to = put_digits(to, value, 2);
+    *to++ = mark;
+    return to;
+}
+
+/* By hand, since every message on the Rust wire bears a time. */
+size_t rfi_timestamp_format(uint64_t wall_ns, char out[RFI_TIMESTAMP_SIZE])
 {
     uint64_t seconds = wall_ns / NS_PER_S;
     unsigned fraction = (unsigned)(wall_ns % NS_PER_S);
     unsigned of_day = (unsigned)(seconds % 86400);
     unsigned year, month, day;
+    char *to = out;
     date_from_days(seconds / 86400, &year, &month, &day);
-    int size = snprintf(out, RFI_TIMESTAMP_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u", year, month, day,
-                        of_day / 3600, of_day / 60 % 60, of_day % 60);
-    char *rest = out + size;
-    size_t left = RFI_TIMESTAMP_SIZE - (size_t)size;
-    if (fraction == 0)
-        (void)snprintf(rest, left, "Z");
-    else if (fraction % 1000000 == 0)
-        (void)snprintf(rest, left, ".%03uZ", fraction / 1000000);
-    else if (fraction % 1000 == 0)
-        (void)snprintf(rest, left, ".%06uZ", fraction / 1000);
-    else
-        (void)snprintf(rest, left, ".%09uZ", fraction);
+    to = put_digits(to, year, 4);
+    *to++ = '-';
+    to = put_part(to, month, '-');
+    to = put_part(to, day, 'T');
+    to = put_part(to, of_day / 3600, ':');
+    to = put_part(to, of_day / 60 % 60, ':');
+    to = put_digits(to, of_day % 60, 2);
+    if (fraction != 0) {
+        bool is_micro = fraction % 1000 == 0;
+        bool is_milli = fraction % 1000000 == 0;
+        *to++ = '.';
+        to = is_milli   ? put_digits(to, fraction / 1000000, 3)
+             : is_micro ? put_digits(to, fraction / 1000, 6)
+                        : put_digits(to, fraction, 9);
+    }
+    *to++ = 'Z';
+    *to = '\0';
+    return (size_t)(to - out);
 }
 
 struct cursor {

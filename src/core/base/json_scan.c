@@ -7,6 +7,7 @@
 
 #include "core/base/buf.h"
 #include "core/base/json_doc.h"
+#include "core/base/text_scan.h"
 
 #include <string.h>
 
@@ -78,29 +79,12 @@ static struct rfi_json_scan scan_escape(const char *text, size_t size, size_t at
     return (struct rfi_json_scan){.at = at + 12};
 }
 
-/* Skip plain ASCII, eight bytes at a time: no quote, backslash, control byte or high bit. */
-static size_t skip_plain(const char *text, size_t size, size_t at)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101), highs = UINT64_C(0x8080808080808080);
-    while (size - at >= 8) {
-        uint64_t word;
-        memcpy(&word, text + at, sizeof word);
-        uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\';
-        /* The classic test for a zero byte; it may report one too many, never one too few. */
-        uint64_t found = (word - ones * 0x20) | (quote - ones) | (backslash - ones) | word;
-        if ((found & highs) != 0)
-            break;
-        at += 8;
-    }
-    return at;
-}
-
 struct rfi_json_scan rfi_json_scan_string(const char *text, size_t size, size_t at)
 {
     bool has_escapes = false;
     at++;
     for (;;) {
-        at = skip_plain(text, size, at);
+        at += rfi_text_plain(text + at, size - at);
         if (at >= size)
             return fault(size, "the text ends inside a string");
         unsigned char c = (unsigned char)text[at];

@@ -5,6 +5,8 @@
  * the locale. The writer owns nothing; it lives on the stack of whoever owns the buffer. */
 #include "core/base/json_writer.h"
 
+#include "core/base/text_scan.h"
+
 #include <string.h>
 
 void rfi_jsonw_init(struct rfi_json_writer *w, struct rfi_buf *buf)
@@ -208,31 +210,35 @@ static void write_escape(struct rfi_buf *buf, uint8_t byte)
     rfi_buf_append(buf, text, 2);
 }
 
-/* The first byte that must not stand as it is: a control byte, quote, backslash, or no UTF-8. */
-static size_t plain_prefix(const uint8_t *bytes, size_t size)
+/* `to` has room for `size` bytes. Returns how many of `from` could be copied as they are: up to a control byte, a quote, a
+ * backslash or what is no UTF-8. */
+static size_t copy_plain(uint8_t *to, const uint8_t *from, size_t size)
 {
     size_t at = 0;
-    while (at < size) {
-        uint8_t c = bytes[at];
-        if (c < 0x20 || c == '"' || c == '\\')
-            break;
-        size_t step = c < 0x80 ? 1 : rfi_utf8_sequence(bytes + at, size - at);
+    for (;;) {
+        at += rfi_text_copy_plain(to + at, from + at, size - at);
+        if (at == size || from[at] < 0x80)
+            return at;
+        size_t step = rfi_utf8_sequence(from + at, size - at);
         if (step == 0)
-            break;
+            return at;
+        memcpy(to + at, from + at, step);
         at += step;
     }
-    return at;
 }
 
 void rfi_json_write_string(struct rfi_buf *buf, const void *text, size_t size)
 {
     const uint8_t *bytes = text;
+    size_t at = 0;
     (void)rfi_buf_reserve(buf, size < SIZE_MAX - 2 ? size + 2 : size);
     rfi_buf_append_byte(buf, '"');
-    size_t at = 0;
-    while (at < size) {
-        size_t plain = plain_prefix(bytes + at, size - at);
-        rfi_buf_append(buf, bytes + at, plain);
+    for (;;) {
+        uint8_t *to = rfi_buf_reserve(buf, size - at);
+        if (to == NULL)
+            return;
+        size_t plain = size > at ? copy_plain(to, bytes + at, size - at) : 0;
+        buf->size += plain;
         at += plain;
         if (at == size)
             break;

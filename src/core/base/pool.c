@@ -31,7 +31,7 @@ struct depot {
 static struct depot depots[RFI_POOL_CLASS_COUNT] = {
     {.mutex = PTHREAD_MUTEX_INITIALIZER}, {.mutex = PTHREAD_MUTEX_INITIALIZER},
     {.mutex = PTHREAD_MUTEX_INITIALIZER}, {.mutex = PTHREAD_MUTEX_INITIALIZER},
-    {.mutex = PTHREAD_MUTEX_INITIALIZER},
+    {.mutex = PTHREAD_MUTEX_INITIALIZER}, {.mutex = PTHREAD_MUTEX_INITIALIZER},
 };
 
 _Thread_local struct rfi_pool_cache rfi_pool_cache __attribute__((tls_model("initial-exec")));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory for messages and deliveries: blocks of five fixed sizes, from a cache of the calling thread
+/* Memory for messages and deliveries: blocks of six fixed sizes, from a cache of the calling thread
  * over a depot that all threads share.
  *
  *   thread: [active 0..64] [spare 0 or 64]  --a batch of 64, one lock-->  depot: batch, batch, …
@@ -9,8 +9,8 @@
  * is a malloc of its own, so that memory can be given back: the depot keeps at most
  * RFI_POOL_DEPOT_BYTES of each class and frees what comes above.
  *
- * Bound on idle memory: 5 x RFI_POOL_DEPOT_BYTES, and for each thread that used the pool
- * 128 blocks of each class (248 KiB). A thread that ends gives its cache back.
+ * Bound on idle memory: 6 x RFI_POOL_DEPOT_BYTES, and for each thread that used the pool
+ * 128 blocks of each class (504 KiB). A thread that ends gives its cache back.
  *
  * Under a sanitizer (RFI_POOL_PLAIN) every block is a plain malloc and free, so that use after free
  * and leaks are seen. */
@@ -31,8 +31,8 @@
 #endif
 
 enum {
-    RFI_POOL_CLASS_COUNT = 5,      /* 64, 128, 256, 512, 1024 bytes */
-    RFI_POOL_LARGE = 5,            /* the class of what comes from malloc */
+    RFI_POOL_CLASS_COUNT = 6,      /* 64, 128, 256, 512, 1024, 2048 bytes */
+    RFI_POOL_LARGE = 6,            /* the class of what comes from malloc */
     RFI_POOL_BLOCK_MIN = 64,       /* bytes of class 0; each class doubles */
     RFI_POOL_BATCH = 64,           /* blocks */
     RFI_POOL_DEPOT_BYTES = 2 << 20 /* kept idle, per class */

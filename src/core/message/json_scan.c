@@ -12,6 +12,7 @@
 #include "core/message/json_scan.h"
 
 #include "core/base/diag.h"
+#include "core/base/text_scan.h"
 #include <string.h>
 
 static bool scan_unicode(struct rfi_scan *scan);
@@ -54,19 +55,6 @@ bool rfi_scan_is_done(struct rfi_scan *scan)
     return scan->at == scan->end;
 }
 
-/* Eight bytes at once: is there a quote, a backslash, a control character or a byte over 127? */
-static bool is_plain_word(const char *at)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    const uint64_t tops = UINT64_C(0x8080808080808080);
-    uint64_t word;
-    memcpy(&word, at, sizeof word);
-    uint64_t quote = word ^ (ones * '"');
-    uint64_t slash = word ^ (ones * '\\');
-    uint64_t special = (word - ones * 0x20) | (quote - ones) | (slash - ones) | word;
-    return (special & tops) == 0;
-}
-
 /* Takes a string; out->size is that of the decoded text. */
 static bool scan_text(struct rfi_scan *scan, enum rfi_scan_mode mode, struct rfi_scan_text *out)
 {
@@ -76,8 +64,7 @@ static bool scan_text(struct rfi_scan *scan, enum rfi_scan_mode mode, struct rfi
     const char *raw = scan->at;
     size_t saved = 0; /* bytes by which the decoded text is shorter */
     for (;;) {
-        while (scan->end - scan->at >= 8 && is_plain_word(scan->at))
-            scan->at += 8;
+        scan->at += rfi_text_plain(scan->at, (size_t)(scan->end - scan->at));
         if (scan->at == scan->end)
             return rfi_scan_fail(scan, "end of input inside a string");
         uint8_t byte = (uint8_t)*scan->at;
@@ -91,8 +78,6 @@ static bool scan_text(struct rfi_scan *scan, enum rfi_scan_mode mode, struct rfi
             saved += (size_t)(scan->at - before) - size;
         } else if (byte < 0x20) {
             return rfi_scan_fail(scan, "control character inside a string");
-        } else if (byte < 0x80) {
-            scan->at++;
         } else if (!scan_unicode(scan)) {
             return false;
         }

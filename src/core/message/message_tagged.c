@@ -28,6 +28,7 @@ struct fields { /* of a StreamHandle, a RemoteReference */
 
 static bool scan_pair(struct rfi_scan *scan, rf_message **out, bool *out_has_stream_name);
 static bool read_kind(struct rfi_scan *scan, rf_kind *out, bool *out_is_stream_name);
+static bool take_usual_head(struct rfi_scan *scan, rf_kind *out, bool *out_is_stream_name);
 static bool read_data(struct rfi_scan *scan, rf_kind kind, rf_message **out);
 static bool read_number(struct rfi_scan *scan, rf_kind kind, rf_message **out);
 static bool read_text(struct rfi_scan *scan, rf_kind kind, rf_message **out);
@@ -119,11 +120,17 @@ bool rfi_message_scan_tagged(struct rfi_scan *scan, rf_message **out, bool *out_
 {
     if (rfi_scan_peek(scan) == '[')
         return scan_pair(scan, out, out_has_stream_name);
-    if (!rfi_scan_open(scan, '{'))
-        return false;
     struct tagged t = {.kind = RF_KIND_FLOW};
     bool is_stream_name = false;
     size_t count = 0;
+    if (take_usual_head(scan, &t.kind, &is_stream_name)) {
+        t.has_kind = t.has_data = true;
+        count = 2;
+        if (!read_data(scan, t.kind, &t.msg))
+            goto fail;
+    } else if (!rfi_scan_open(scan, '{')) {
+        return false;
+    }
     for (;;) {
         struct rfi_scan_text key;
         bool is_more = false;
@@ -162,21 +169,78 @@ static bool scan_pair(struct rfi_scan *scan, rf_message **out, bool *out_has_str
     return true;
 }
 
+struct kind_name {
+    const char *text;
+    size_t size;
+};
+
+#define NAME(text)                                                                                 \
+    {                                                                                              \
+        (text), sizeof(text) - 1                                                                   \
+    }
+static const struct kind_name kind_names[RF_KIND_COUNT + 1] = {
+    [RF_KIND_FLOW] = NAME("Flow"),
+    [RF_KIND_EVENT] = NAME("Event"),
+    [RF_KIND_BOOLEAN] = NAME("Boolean"),
+    [RF_KIND_INTEGER] = NAME("Integer"),
+    [RF_KIND_FLOAT] = NAME("Float"),
+    [RF_KIND_STRING] = NAME("String"),
+    [RF_KIND_OBJECT] = NAME("Object"),
+    [RF_KIND_ARRAY] = NAME("Array"),
+    [RF_KIND_BYTES] = NAME("Bytes"),
+    [RF_KIND_STREAM_HANDLE] = NAME("StreamHandle"),
+    [RF_KIND_ENCODED] = NAME("Encoded"),
+    [RF_KIND_OPTIONAL] = NAME("Optional"),
+    [RF_KIND_ANY] = NAME("Any"),
+    [RF_KIND_ERROR] = NAME("Error"),
+    [RF_KIND_REMOTE_REFERENCE] = NAME("RemoteReference"),
+    [RF_KIND_NETWORK_EVENT] = NAME("NetworkEvent"),
+    [RF_KIND_COUNT] = NAME("Stream"), /* the other name of Bytes */
+};
+
+/* The kind of a name; false: there is none. */
+static bool find_kind(const struct rfi_scan_text *name, rf_kind *out, bool *out_is_stream_name)
+{
+    bool is_raw = name->raw_size == name->size;
+    for (size_t kind = 0; kind <= RF_KIND_COUNT; kind++) {
+        const struct kind_name *known = &kind_names[kind];
+        if (name->size != known->size || !(is_raw ? memcmp(name->raw, known->text, known->size) == 0
+                                                  : rfi_scan_text_is(name, known->text)))
+            continue;
+        *out_is_stream_name = kind == RF_KIND_COUNT;
+        *out = kind == RF_KIND_COUNT ? RF_KIND_BYTES : (rf_kind)kind;
+        return true;
+    }
+    return false;
+}
+
 static bool read_kind(struct rfi_scan *scan, rf_kind *out, bool *out_is_stream_name)
 {
     struct rfi_scan_text name;
     if (!rfi_scan_variant(scan, &name))
         return false;
-    for (int kind = 0; kind < RF_KIND_COUNT; kind++) {
-        if (rfi_scan_text_is(&name, rf_kind_name((rf_kind)kind))) {
-            *out = (rf_kind)kind;
-            return true;
-        }
-    }
-    if (!rfi_scan_text_is(&name, "Stream"))
-        return rfi_scan_fail(scan, "unknown message type");
-    *out = RF_KIND_BYTES;
-    *out_is_stream_name = true;
+    return find_kind(&name, out, out_is_stream_name) || rfi_scan_fail(scan, "unknown message type");
+}
+
+/* {"type":"Name","data":  as serde_json writes it. False: it looks otherwise, and nothing was taken. */
+static bool take_usual_head(struct rfi_scan *scan, rf_kind *out, bool *out_is_stream_name)
+{
+    static const char head[] = "{\"type\":\"";
+    static const char rest[] = "\",\"data\":";
+    enum { HEAD_SIZE = sizeof head - 1, REST_SIZE = sizeof rest - 1 };
+    size_t left = (size_t)(scan->end - scan->at);
+    if (left < HEAD_SIZE || memcmp(scan->at, head, HEAD_SIZE) != 0)
+        return false;
+    const char *name = scan->at + HEAD_SIZE;
+    left -= HEAD_SIZE;
+    struct rfi_scan_text text = {.raw = name};
+    while (text.size < left && text.size < RFI_SCAN_KEY_SIZE && name[text.size] != '"')
+        text.size++;
+    text.raw_size = text.size;
+    if (left - text.size < REST_SIZE || memcmp(name + text.size, rest, REST_SIZE) != 0 ||
+        !find_kind(&text, out, out_is_stream_name))
+        return false;
+    scan->at = name + text.size + REST_SIZE;
     return true;
 }
 
@@ -264,7 +328,7 @@ static bool take_bytes(struct rfi_scan *scan, struct sink *sink)
         return false;
     if (sink->buf == NULL) {
         rf_message *msg = rfi_message_alloc(sink->kind, sink->prefix_size + count);
-        if (!give(scan, msg, &sink->msg))
+        if (!give(scan, msg, &sink->msg) || msg == NULL)
             return false;
         memset(msg->body, 1, sink->prefix_size); /* the mark of an optional that is there */
         return rfi_scan_bytes(scan, msg->body + sink->prefix_size, count);
@@ -519,7 +583,7 @@ static bool take_notice_members(struct rfi_scan *scan, struct rfi_scan_text *typ
 static bool read_notice(struct rfi_scan *scan, rf_message **out)
 {
     struct rfi_buf buf; /* the data part: u32 size and bytes */
-    struct rfi_scan_text type;
+    struct rfi_scan_text type = {.raw = NULL};
     struct sink sink = {.kind = RF_KIND_NETWORK_EVENT, .buf = &buf};
     bool is_good = false;
     rfi_buf_init(&buf);

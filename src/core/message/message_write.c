@@ -95,17 +95,46 @@ static rf_err write_data(const rf_message *msg, struct rfi_buf *out)
     return RF_OK;
 }
 
+#define HEAD(name)                                                                                 \
+    {                                                                                              \
+        "{\"type\":\"" name "\",\"data\":", sizeof("{\"type\":\"" name "\",\"data\":") - 1         \
+    }
+static const struct
+{ /* what stands before the value; not of Flow, which has none, and Bytes, which has two names */
+    const char *text;
+    size_t size;
+} heads[RF_KIND_COUNT] = {
+    [RF_KIND_EVENT] = HEAD("Event"),
+    [RF_KIND_BOOLEAN] = HEAD("Boolean"),
+    [RF_KIND_INTEGER] = HEAD("Integer"),
+    [RF_KIND_FLOAT] = HEAD("Float"),
+    [RF_KIND_STRING] = HEAD("String"),
+    [RF_KIND_OBJECT] = HEAD("Object"),
+    [RF_KIND_ARRAY] = HEAD("Array"),
+    [RF_KIND_STREAM_HANDLE] = HEAD("StreamHandle"),
+    [RF_KIND_ENCODED] = HEAD("Encoded"),
+    [RF_KIND_OPTIONAL] = HEAD("Optional"),
+    [RF_KIND_ANY] = HEAD("Any"),
+    [RF_KIND_ERROR] = HEAD("Error"),
+    [RF_KIND_REMOTE_REFERENCE] = HEAD("RemoteReference"),
+    [RF_KIND_NETWORK_EVENT] = HEAD("NetworkEvent"),
+};
+
 rf_err rfi_message_write_tagged(const rf_message *msg, const char *bytes_name, struct rfi_buf *out)
 {
     size_t before = out->size;
     rf_kind kind = rf_message_kind(msg);
-    APPEND_LITERAL(out, "{\"type\":\"");
-    rfi_buf_append_text(out, kind == RF_KIND_BYTES ? bytes_name : rf_kind_name(kind));
     if (kind == RF_KIND_FLOW) {
-        APPEND_LITERAL(out, "\"}");
+        APPEND_LITERAL(out, "{\"type\":\"Flow\"}");
         return RF_OK;
     }
-    APPEND_LITERAL(out, "\",\"data\":");
+    if (kind == RF_KIND_BYTES) {
+        APPEND_LITERAL(out, "{\"type\":\"");
+        rfi_buf_append_text(out, bytes_name);
+        APPEND_LITERAL(out, "\",\"data\":");
+    } else {
+        rfi_buf_append(out, heads[kind].text, heads[kind].size);
+    }
     rf_err err = write_data(msg, out);
     if (err != RF_OK) {
         out->size = before; /* leave nothing half written behind */

@@ -68,6 +68,99 @@ Test(rust_wire, a_message_gives_its_texts_and_payload)
     finish(&r);
 }
 
+/* ---- messages as serde_json writes them ---- */
+
+#define PLAIN(id, names, payload, time)                                                            \
+    "{\"message_id\":\"" id "\"," names ",\"payload\":" payload ",\"timestamp\":\"" time "\"}"
+#define NAMES(actor)                                                                               \
+    "\"source_network\":\"s\",\"source_actor\":\"\",\"target_network\":\"t\",\"target_actor\":"    \
+    "\"" actor "\",\"target_port\":\"in\""
+#define FLOW   "{\"type\":\"Flow\"}"
+#define SECOND "2026-11-30T07:16:08"
+
+/* Is it read in the short way? Then also in the long one, and to the same parts. */
+static bool is_plain(struct rfi_rust_memo *memo, const char *json, struct rfi_rust_plain *out)
+{
+    struct reader r;
+    rfi_buf_init(&r.scratch);
+    bool is_read = rfi_rust_read_plain(json, strlen(json), memo, out);
+    if (is_read) {
+        cr_assert_eq(read_frame(&r, json), RFI_RUST_MESSAGE, "%s", json);
+        cr_assert(rf_message_equal(out->payload, r.frame.payload), "%s", json);
+        cr_assert_eq(out->has_stream_name, r.frame.has_stream_name);
+        cr_assert_eq(out->message_id.size, r.frame.message_id.size);
+        rf_message_unref(out->payload);
+        finish(&r);
+    }
+    return is_read;
+}
+
+Test(rust_wire, the_usual_form_is_read_in_the_short_way)
+{
+    struct rfi_rust_memo memo = {.names_size = 0};
+    struct rfi_rust_plain plain;
+    cr_assert(is_plain(&memo, PLAIN("1", NAMES("a"), FLOW, SECOND "Z"), &plain));
+    cr_assert(plain.has_new_names);
+    cr_assert(plain.target_actor.size == 1 && plain.target_actor.text[0] == 'a');
+    cr_assert(plain.target_port.size == 2 && memcmp(plain.target_port.text, "in", 2) == 0);
+    rfi_rust_remember(&memo, &plain);
+    static const char *const payloads[] = {
+        PLAIN("2", NAMES("a"), "{\"type\":\"Integer\",\"data\":-5}", SECOND ".5Z"),
+        PLAIN("3", NAMES("a"), "{\"type\":\"String\",\"data\":\"\\u00e9\xC3\xA9\"}",
+              SECOND ".123456789Z"),
+        PLAIN("4", NAMES("a"), "{\"type\":\"Stream\",\"data\":[0,255]}", SECOND "+01:00"),
+        PLAIN("5", NAMES("a"), "{\"data\":[1],\"type\":\"Bytes\"}", SECOND "Z"),
+        PLAIN("6", NAMES("a"), "{\"type\":\"Object\",\"data\":{\"data\":[123,125]},\"x\":[{}]}",
+              "2026-11-30 07:16:09Z")};
+    for (size_t i = 0; i < sizeof payloads / sizeof payloads[0]; i++) {
+        cr_assert(is_plain(&memo, payloads[i], &plain), "%s", payloads[i]);
+        cr_assert_not(plain.has_new_names);
+    }
+    cr_assert(is_plain(&memo, PLAIN("7", NAMES("b"), FLOW, SECOND "Z"), &plain));
+    cr_assert(plain.has_new_names && plain.target_actor.text[0] == 'b');
+    /* names too long to remember are read anew each time */
+    char text[1200];
+    char actor[700];
+    memset(actor, 'x', sizeof actor - 1);
+    actor[sizeof actor - 1] = '\0';
+    (void)snprintf(text, sizeof text, PLAIN("8", NAMES("%s"), FLOW, SECOND "Z"), actor);
+    cr_assert(is_plain(&memo, text, &plain));
+    rfi_rust_remember(&memo, &plain);
+    cr_assert(is_plain(&memo, text, &plain) && plain.has_new_names);
+}
+
+Test(rust_wire, the_short_way_leaves_the_rest_to_the_long_one)
+{
+    struct rfi_rust_memo memo = {.names_size = 0};
+    struct rfi_rust_plain plain;
+    cr_assert(is_plain(&memo, PLAIN("1", NAMES("a"), FLOW, SECOND "Z"), &plain));
+    rfi_rust_remember(&memo, &plain);
+    static const char *const other[] = {
+        "",
+        "{",
+        "{\"message_id\":\"",
+        "{\"network_id\":\"x\",\"timestamp\":" TIME "}",
+        PLAIN("\\u0031", NAMES("a"), FLOW, SECOND "Z"),
+        PLAIN("1", NAMES("\\u0061"), FLOW, SECOND "Z"),
+        PLAIN("1", NAMES("\xC3\xA9"), FLOW, SECOND "Z"),
+        PLAIN("1", NAMES("a"), "{\"type\":\"Bad\"}", SECOND "Z"),
+        PLAIN("1", NAMES("a"), "{\"type\":\"Integer\",\"data\":5.0}", SECOND "Z"),
+        PLAIN("1", NAMES("a"), "{\"type\":\"Integer\",\"data\":5,\"data\":5}", SECOND "Z"),
+        PLAIN("1", NAMES("a"), "{\"type\":\"Integer\",\"data\":5,}", SECOND "Z"),
+        PLAIN("1", NAMES("a"), FLOW, SECOND ".Z"),
+        PLAIN("1", NAMES("a"), FLOW, SECOND ".5"),
+        PLAIN("1", NAMES("a"), FLOW, SECOND "Zx"),
+        PLAIN("1", NAMES("a"), FLOW, SECOND ".1x2Z"),
+        PLAIN("1", NAMES("a"), FLOW, SECOND),
+        PLAIN("1", NAMES("a"), FLOW, SECOND "Z") " ",
+        PLAIN("1", NAMES("a"), FLOW, SECOND "Z\",\"x\":\"1")};
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++)
+        cr_assert_not(is_plain(&memo, other[i], &plain), "%s", other[i]);
+    /* a time that is good for its zone only vouches for no other */
+    cr_assert(is_plain(&memo, PLAIN("1", NAMES("a"), FLOW, "1969-12-31T23:30:00-01:00"), &plain));
+    cr_assert_not(is_plain(&memo, PLAIN("1", NAMES("a"), FLOW, "1969-12-31T23:30:00Z"), &plain));
+}
+
 Test(rust_wire, an_array_of_eight_is_a_message)
 {
     cr_assert_eq(type_of("[\"m\",\"s\",\"\",\"t\",\"a\",\"in\",[\"Integer\",5]," TIME "]"),

@@ -61,6 +61,60 @@ Test(transport, messages_of_all_sizes_come_back, .timeout = 60)
     check_sizes(RFI_WIRE_TCP);
 }
 
+static void add_text(struct rfi_conn *conn, struct rfi_buf *frames, size_t size)
+{
+    size_t begin = rfi_frames_begin(conn, frames);
+    uint8_t *text = rfi_buf_reserve(frames, size);
+    cr_assert_not_null(text);
+    memset(text, 'a', size);
+    frames->size += size;
+    rfi_frames_end(conn, frames, begin);
+}
+
+/* Texts that the sender frames itself come like any others. */
+static void check_frames(struct rfi_conn *conn, struct node *to)
+{
+    static const size_t sizes[] = {0, 1, 125, 126, 40000, 65535, 65536, 200000, 3};
+    struct rfi_buf frames;
+    rfi_buf_init(&frames);
+    rfi_conn_send_frames(conn, &frames); /* nothing */
+    size_t count = to->message_count;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        add_text(conn, &frames, 7);
+        add_text(conn, &frames, sizes[i]);
+        size_t dropped = rfi_frames_begin(conn, &frames);
+        rfi_buf_append_text(&frames, "half");
+        frames.size = dropped;
+        rfi_conn_send_frames(conn, &frames);
+        cr_assert_eq(frames.size, 0);
+        count += 2;
+        WAIT(to, to->message_count == count);
+        cr_assert_eq(to->last_size, sizes[i]);
+        cr_assert_eq(to->last_opcode, RFI_TEXT);
+    }
+    while (rfi_conn_unsent(conn) != 0) /* the loop takes it off just behind the write */
+        (void)sched_yield();
+    rfi_conn_close(conn, 1000, RF_OK, "enough");
+    add_text(conn, &frames, 9);
+    rfi_conn_send_frames(conn, &frames); /* too late: thrown away */
+    cr_assert_null(frames.data);
+}
+
+Test(transport, texts_in_one_buffer_come_one_by_one, .timeout = 60)
+{
+    struct rfi_transport_options options = small_options();
+    static struct pair pair;
+    for (int i = 0; i < 2; i++) {
+        memset(&pair, 0, sizeof pair);
+        pair_open(&pair, RFI_WIRE_WEBSOCKET, &options);
+        if (i == 0)
+            check_frames(pair.conn, &pair.server);
+        else
+            check_frames(pair.server.conns[0], &pair.client);
+        pair_close(&pair);
+    }
+}
+
 struct sender {
     pthread_t thread;
     struct rfi_conn *conn;

@@ -48,7 +48,7 @@ static void put(struct bench *bench, uint8_t opcode, bool is_final, const void *
     size_t at = bench->sent.size;
     rfi_buf_append(&bench->sent, data, size);
     if (is_masked && size > 0)
-        rfi_ws_mask(bench->sent.data + at, size, mask, 0);
+        (void)rfi_ws_mask(bench->sent.data + at, size, mask, 0);
 }
 
 static void put_text(struct bench *bench, uint8_t opcode, bool is_final, const char *text)
@@ -473,6 +473,21 @@ Test(ws_frame, headers_have_the_shortest_length_field)
     cr_assert_arr_eq(out, "\0\0\1\0\1", 5);
 }
 
+Test(ws_frame, masking_tells_ascii_wherever_another_byte_stands)
+{
+    static const uint8_t mask[4] = {0x11, 0x92, 0x73, 0xf4};
+    for (size_t size = 0; size <= 80; size++) {
+        for (size_t odd = 0; odd <= size; odd++) { /* size: nowhere */
+            uint8_t data[80];
+            memset(data, 'x', sizeof data);
+            if (odd < size)
+                data[odd] = 0x80;
+            (void)rfi_ws_mask(data, size, mask, 3);
+            cr_assert_eq(rfi_ws_mask(data, size, mask, 3), odd == size);
+        }
+    }
+}
+
 Test(ws_frame, masking_agrees_with_the_byte_by_byte_rule)
 {
     static const uint8_t mask[4] = {0xa1, 0x02, 0x7f, 0x80};
@@ -481,7 +496,10 @@ Test(ws_frame, masking_agrees_with_the_byte_by_byte_rule)
         for (size_t phase = 0; phase < 9; phase++) {
             for (size_t i = 0; i < sizeof data; i++)
                 data[i] = (uint8_t)i;
-            rfi_ws_mask(data, size, mask, phase);
+            bool is_ascii = true;
+            for (size_t i = 0; i < size; i++)
+                is_ascii = is_ascii && (i ^ mask[(phase + i) % 4]) < 0x80;
+            cr_assert_eq(rfi_ws_mask(data, size, mask, phase), is_ascii);
             for (size_t i = 0; i < sizeof data; i++) {
                 uint8_t expected = (uint8_t)i;
                 if (i < size)

@@ -20,7 +20,9 @@ Test(pool, sizes_map_to_classes)
     cr_assert_eq(rfi_pool_class(512), 3);
     cr_assert_eq(rfi_pool_class(513), 4);
     cr_assert_eq(rfi_pool_class(1024), 4);
-    cr_assert_eq(rfi_pool_class(1025), RFI_POOL_LARGE);
+    cr_assert_eq(rfi_pool_class(1025), 5U);
+    cr_assert_eq(rfi_pool_class(2048), 5U);
+    cr_assert_eq(rfi_pool_class(2049), RFI_POOL_LARGE);
     cr_assert_eq(rfi_pool_class(SIZE_MAX), RFI_POOL_LARGE);
 }
 
