@@ -2,6 +2,7 @@
 /* The table of workloads. */
 #include "local.h"
 #include "remote.h"
+#include "scale.h"
 
 const struct bench_workload bench_workloads[] = {
     {"local_pingpong", "two actors, one message in flight", bench_local_pingpong},
@@ -14,5 +15,6 @@ const struct bench_workload bench_workloads[] = {
     {"remote_stream", "64-byte messages to another process", bench_remote_stream},
     {"remote_stream_1k", "the same with 1 KiB", bench_remote_stream_1k},
     {"remote_large", "the same with 1 MiB", bench_remote_large},
+    {"idle", "10,000 idle links, an idle node", bench_idle},
 };
 const size_t bench_workload_count = sizeof bench_workloads / sizeof bench_workloads[0];
