@@ -25,6 +25,12 @@ rf_err rfi_peers_init(struct rfi_bridge *bridge)
     return RF_OK;
 }
 
+void rfi_peer_set_text(char **text, const char *value)
+{
+    free(*text);
+    *text = value[0] != '\0' ? strdup(value) : NULL;
+}
+
 static void free_directs(struct rfi_peer *peer)
 {
     struct rfi_map_entry *entry = NULL;
@@ -40,6 +46,8 @@ static void peer_free(struct rfi_peer *peer)
     rfi_map_free(peer->replies);
     rfi_dedup_fini(&peer->dedup);
     rfi_link_free(peer->link);
+    free(peer->instance_id);
+    free(peer->last_error);
     free(peer);
 }
 
@@ -62,12 +70,13 @@ static uint32_t shard_index(const struct rfi_bridge *bridge, const char *network
 
 static struct rfi_peer *peer_new(struct rfi_bridge *bridge, const char *network_id)
 {
-    struct rfi_peer *peer = calloc(1, sizeof *peer);
+    size_t id_size = strlen(network_id) + 1;
+    struct rfi_peer *peer = calloc(1, sizeof *peer + id_size);
     if (peer == NULL)
         return NULL;
+    memcpy(peer->id, network_id, id_size);
     peer->bridge = bridge;
     peer->shard = bridge->shards[shard_index(bridge, network_id)];
-    (void)snprintf(peer->id, sizeof peer->id, "%s", network_id);
     atomic_init(&peer->is_up, false);
     peer->ready_end = &peer->ready;
     peer->next_request_id = 1;

@@ -61,7 +61,8 @@ enum verdict { ADMIT, PROBE, YIELD };
 static bool is_same_process(const struct rfi_peer *peer, const struct rfi_session *session)
 {
     return session->is_native && peer->session->is_native &&
-           memcmp(peer->incarnation, session->hello.native.incarnation, RFI_INCARNATION_SIZE) == 0;
+           memcmp(peer->incarnation, session->greeting->hello.native.incarnation,
+                  RFI_INCARNATION_SIZE) == 0;
 }
 
 static enum verdict judge(const struct rfi_peer *peer, const struct rfi_session *session)
@@ -90,9 +91,10 @@ static void probe(struct rfi_peer *peer, struct rfi_session *claim)
     rfi_conn_ping(old->conn);
     if (old->is_native) { /* native TCP has no ping: any question will do */
         struct rfi_buf text;
-        rfi_uuid4(peer->probe_id);
+        rfi_uuid4(claim->greeting->probe_id);
         rfi_buf_init(&text);
-        rfi_rust_write_actors_request(peer->probe_id, peer->bridge->config->network_id, &text);
+        rfi_rust_write_actors_request(claim->greeting->probe_id, peer->bridge->config->network_id,
+                                      &text);
         if (!text.is_failed)
             rfi_link_send_json(peer->link, text.data, text.size);
         rfi_buf_fini(&text);
@@ -120,7 +122,7 @@ void rfi_session_handle_claim(struct rfi_shard *shard, struct rfi_item *item)
     struct rfi_session *session = SESSION_OF(item, claim_item);
     struct rfi_peer *peer = session->peer;
     rfi_peer_list(peer);
-    session->is_native = session->hello.is_native;
+    session->is_native = session->greeting->hello.is_native;
     if (atomic_load_explicit(&session->bridge->is_closing, memory_order_relaxed)) {
         turn_away(session, RF_ECLOSED, "shutting_down");
         return;
@@ -178,14 +180,14 @@ static uint64_t known_cursor(const struct rfi_native_hello *hello, const uint8_t
 static bool is_stale(const struct rfi_session *session)
 {
     const struct rfi_peer *peer = session->peer;
-    const struct rfi_native_hello *theirs = &session->hello.native;
+    const struct rfi_native_hello *theirs = &session->greeting->hello.native;
     if (!session->is_native)
         return false;
     if (session->is_dialled) {
         struct rfi_native_hello now = {.cursor = 0};
         rfi_link_hello(peer->link, theirs->incarnation, &now);
         return known_cursor(&now, theirs->incarnation) !=
-               known_cursor(&session->sent, theirs->incarnation);
+               known_cursor(&session->greeting->sent, theirs->incarnation);
     }
     if (!peer->has_incarnation ||
         memcmp(peer->incarnation, theirs->incarnation, RFI_INCARNATION_SIZE) != 0)
@@ -200,7 +202,7 @@ static void send_response(struct rfi_session *session)
     const struct rfi_peer *peer = session->peer;
     struct rfi_hello hello;
     rfi_session_fill_hello(session->bridge, session->is_native ? peer->link : NULL,
-                           session->hello.native.incarnation, &hello);
+                           session->greeting->hello.native.incarnation, &hello);
     struct rfi_buf text;
     rfi_buf_init(&text);
     rfi_handshake_write_response(&hello, session->is_native, &text);
@@ -212,7 +214,7 @@ static void send_response(struct rfi_session *session)
 static rf_err start_native(struct rfi_session *session)
 {
     struct rfi_peer *peer = session->peer;
-    const struct rfi_native_hello *hello = &session->hello.native;
+    const struct rfi_native_hello *hello = &session->greeting->hello.native;
     bool is_restarted = peer->has_incarnation &&
                         memcmp(peer->incarnation, hello->incarnation, RFI_INCARNATION_SIZE) != 0;
     if (is_restarted) {
@@ -241,7 +243,7 @@ static bool announce_up(struct rfi_session *session)
 {
     struct rfi_peer *peer = session->peer;
     struct rfi_bridge *bridge = session->bridge;
-    (void)snprintf(peer->instance_id, sizeof peer->instance_id, "%s", session->hello.instance_id);
+    rfi_peer_set_text(&peer->instance_id, session->greeting->hello.instance_id);
     peer->up_count++;
     session->up_ns = session->last_input_ns = peer->shard->now_ns;
     session->up_wall_ns = rfi_clock_wall_ns();
@@ -250,8 +252,9 @@ static bool announce_up(struct rfi_session *session)
     atomic_store_explicit(&peer->is_up, true, memory_order_release);
     (void)atomic_exchange_explicit(&session->is_dial_reported, true, memory_order_relaxed);
     rf_log(RF_LOG_INFO, "NET-LINK-UP", "network=%s instance=%s address=%s wire=%s direction=%s",
-           peer->id, rfi_name_or_mark(peer->instance_id), rfi_conn_peer(session->conn),
-           wire_name(session), session->is_dialled ? "dialled" : "accepted");
+           peer->id, rfi_name_or_mark(session->greeting->hello.instance_id),
+           rfi_conn_peer(session->conn), wire_name(session),
+           session->is_dialled ? "dialled" : "accepted");
     return rfi_control_linked(bridge, session->dial_id, peer->id);
 }
 
@@ -309,6 +312,8 @@ static void admit(struct rfi_session *session)
                         err != RF_OK ? "the link cannot go on" : "no longer wanted");
         return;
     }
+    free(session->greeting);
+    session->greeting = NULL;
     rfi_conn_approve(session->conn);
     rfi_feeds_set_all_ready(peer);
     rfi_peer_touch(peer);
@@ -327,7 +332,7 @@ static void leave_peer(struct rfi_session *session, rf_err err, const char *reas
     (void)atomic_fetch_sub_explicit(&bridge->live_count, 1, memory_order_relaxed);
     peer->down_ns = peer->shard->now_ns;
     peer->last_err = err;
-    (void)snprintf(peer->last_error, sizeof peer->last_error, "%s", reason);
+    rfi_peer_set_text(&peer->last_error, reason);
     if (session->is_native) {
         rfi_link_down(peer->link);
         rfi_native_fail_replies(peer, RF_ENOTCONNECTED);
