@@ -105,6 +105,10 @@ struct rfi_peer {
     /* owner: the shard */
     bool is_listed, is_dirty;
     struct rfi_peer *prev, *next, *next_dirty;
+    bool is_unneeded; /* in shard->unneeded */
+    struct rfi_peer *next_unneeded;
+    struct rfi_heap_node due;  /* in shard->due */
+    struct rfi_peer *next_due; /* of those whose time has come */
     struct rfi_link *link;
     struct rfi_session *session, *claim; /* the live one; one that waits for a probe of it */
     bool is_probe_answered;
@@ -116,7 +120,7 @@ struct rfi_peer {
     struct rfi_map *replies;             /* id bytes -> struct rfi_reply_wait */
     uint64_t next_request_id;
     struct rfi_discovery_wait *discoveries;
-    uint64_t next_ns, tap_look_ns;
+    uint64_t tap_look_ns;
     uint64_t down_ns, up_count;
     uint32_t pending_count; /* intakes and inquiries that still point here */
     bool has_taps;
@@ -148,7 +152,10 @@ void rfi_peers_sweep(struct rfi_shard *shard);
 void rfi_peer_want(struct rfi_peer *peer, bool is_wanted);
 void rfi_peer_list(struct rfi_peer *peer);  /* its shard, at first sight */
 void rfi_peer_touch(struct rfi_peer *peer); /* pump it in this turn */
+/* Tick it at that time, or earlier. */
 void rfi_peer_due_at(struct rfi_peer *peer, uint64_t at_ns);
+/* Look at the end of this turn whether it can be forgotten. */
+void rfi_peer_check(struct rfi_peer *peer);
 
 /* ---- sessions ---- */
 

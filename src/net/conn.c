@@ -415,23 +415,12 @@ void rfi_conn_update_events(struct rfi_conn *conn)
 void rfi_conn_set_deadline(struct rfi_conn *conn, uint64_t at_ns)
 {
     struct rfi_loop *loop = conn->loop;
-    if (at_ns != 0 && conn->deadline_ns == 0) {
-        conn->timed_prev = NULL;
-        conn->timed_next = loop->timed;
-        if (loop->timed != NULL)
-            loop->timed->timed_prev = conn;
-        loop->timed = conn;
-    } else if (at_ns == 0 && conn->deadline_ns != 0) {
-        if (conn->timed_prev != NULL)
-            conn->timed_prev->timed_next = conn->timed_next;
-        else
-            loop->timed = conn->timed_next;
-        if (conn->timed_next != NULL)
-            conn->timed_next->timed_prev = conn->timed_prev;
+    if (at_ns == 0) {
+        rfi_heap_remove(&loop->timed, &conn->timed);
+        return;
     }
-    conn->deadline_ns = at_ns;
-    if (at_ns != 0)
-        rfi_loop_add_deadline(loop, at_ns);
+    rfi_heap_set(&loop->timed, &conn->timed, at_ns);
+    rfi_loop_add_deadline(loop, at_ns);
 }
 
 void rfi_conn_set_deadline_in(struct rfi_conn *conn, uint64_t ms)
@@ -461,7 +450,6 @@ void rfi_conn_handle_deadline(struct rfi_conn *conn)
         rfi_conn_finish(conn);
         break;
     case RFI_CONN_OPEN:
-        rfi_conn_set_deadline(conn, 0);
         /* relaxed: see rfi_conn_approve */
         if (!atomic_load_explicit(&conn->is_approved, memory_order_relaxed))
             rfi_conn_fail(conn, RFI_CLOSE_POLICY, RF_ETIMEOUT, "handshake not done in time");

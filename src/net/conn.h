@@ -97,10 +97,9 @@ struct rfi_conn {
     enum rfi_closing closing;
     int fd;
     uint32_t epoll_events;
-    struct rfi_conn *prev, *next;             /* loop->conns */
-    struct rfi_conn *timed_prev, *timed_next; /* loop->timed */
+    struct rfi_conn *prev, *next; /* loop->conns */
+    struct rfi_heap_node timed;   /* in loop->timed; by its deadline */
     struct rfi_conn *dead_next;
-    uint64_t deadline_ns;  /* 0: none */
     uint64_t close_cap_ns; /* flushing may move the deadline up to here */
     bool is_adopted, is_in_epoll, has_opened;
     bool is_blocked;   /* the socket takes no more for now */
@@ -138,6 +137,7 @@ void rfi_conn_poke(struct rfi_conn *conn, uint32_t wants);
 /* The loop took the connection out of its inbox; drops that reference. */
 void rfi_conn_handle_poke(struct rfi_conn *conn);
 void rfi_conn_handle_events(struct rfi_conn *conn, uint32_t events);
+/* It has none any more. */
 void rfi_conn_handle_deadline(struct rfi_conn *conn);
 /* 0: none. */
 void rfi_conn_set_deadline(struct rfi_conn *conn, uint64_t at_ns);

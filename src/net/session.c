@@ -20,7 +20,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SILENT_INTERVALS = 3, BLOCKED_LOOK_MS = 5, UNDERWAY_MS = 100, TAP_TRIES = 2 };
+enum {
+    SILENT_INTERVALS = 3,
+    BLOCKED_LOOK_MS = 5,
+    UNDERWAY_MS = 100,
+    TAP_TRIES = 2,
+    SLACK_FROM_MS = 500,
+    SLACK_MS = 20
+};
 
 static void admit(struct rfi_session *session);
 
@@ -444,6 +451,14 @@ static void write_native(struct rfi_peer *peer)
     }
 }
 
+/* What is far away can wait a little longer: so the heartbeats of many idle links share a wake-up. */
+static uint64_t with_slack(uint64_t at_ns, uint64_t now_ns)
+{
+    if (at_ns == UINT64_MAX || at_ns < now_ns + SLACK_FROM_MS * RFI_NS_PER_MS)
+        return at_ns;
+    return (at_ns / (SLACK_MS * RFI_NS_PER_MS) + 1) * (SLACK_MS * RFI_NS_PER_MS);
+}
+
 static void set_due(struct rfi_peer *peer)
 {
     const struct rfi_session *session = peer->session;
@@ -453,9 +468,9 @@ static void set_due(struct rfi_peer *peer)
         uint64_t soon_ns = now_ns + BLOCKED_LOOK_MS * RFI_NS_PER_MS;
         if (next_ns < soon_ns && rfi_conn_unsent(session->conn) >= RFI_UNSENT_HIGH_BYTES)
             next_ns = soon_ns; /* nothing can be written before on_drain */
-        rfi_peer_due_at(peer, next_ns);
+        rfi_peer_due_at(peer, with_slack(next_ns, now_ns));
     } else if (session != NULL) {
-        rfi_peer_due_at(peer, rfi_rust_next_ns(session));
+        rfi_peer_due_at(peer, with_slack(rfi_rust_next_ns(session), now_ns));
     }
     if (peer->has_taps && session != NULL)
         rfi_peer_due_at(peer, peer->tap_look_ns);
@@ -477,7 +492,6 @@ void rfi_peer_tick(struct rfi_peer *peer)
 {
     uint64_t now_ns = peer->shard->now_ns;
     struct rfi_session *session = peer->session;
-    peer->next_ns = UINT64_MAX;
     if (session != NULL) {
         rf_err err =
             session->is_native ? rfi_link_tick(peer->link, now_ns) : rfi_rust_tick(session, now_ns);
@@ -488,7 +502,7 @@ void rfi_peer_tick(struct rfi_peer *peer)
     }
     settle_claim(peer);
     if (peer->session == NULL)
-        peer->shard->has_unneeded = true; /* it may be time to forget this one */
+        rfi_peer_check(peer); /* it may be time to forget this one */
     if (peer->session == NULL && peer->feeds != NULL) {
         uint64_t limit_ns = peer->down_ns + tap_patience_ns(peer->bridge);
         if (now_ns >= limit_ns)
