@@ -6,5 +6,7 @@
 #include "bench.h"
 
 void bench_idle(struct bench *bench);
+void bench_mixed(struct bench *bench);
+void bench_slow_consumer(struct bench *bench);
 
 #endif

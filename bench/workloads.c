@@ -16,5 +16,7 @@ const struct bench_workload bench_workloads[] = {
     {"remote_stream_1k", "the same with 1 KiB", bench_remote_stream_1k},
     {"remote_large", "the same with 1 MiB", bench_remote_large},
     {"idle", "10,000 idle links, an idle node", bench_idle},
+    {"mixed", "1 GiB beside 64-byte requests on one link", bench_mixed},
+    {"slow_consumer", "what edges lose to one with a slow end", bench_slow_consumer},
 };
 const size_t bench_workload_count = sizeof bench_workloads / sizeof bench_workloads[0];
