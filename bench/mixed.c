@@ -6,16 +6,24 @@
  *   client: bulk -> sink@server -> done     ping -> echo@server -> ping     feeder -> slow@server
  *   other:  bulk -> sink2@server -> done
  *
+ * http_under_load: GET /health and GET /status, one at a time on one connection, while the same stream runs.
+ *
  * The first round of each kind is a warm-up. The slow actor sleeps, so the server has one worker more than cores, in all
  * rounds. */
 #include "histogram.h"
 #include "pair.h"
 #include "scale.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     TRANSFER_MESSAGES = 1024, /* of 1 MiB */
@@ -323,5 +331,106 @@ void bench_slow_consumer(struct bench *bench)
     bench_check(rf_distributed_send(pair.node, "server", "release", "in", rf_message_flow()),
                 "release");
     rf_distributed_free(other);
+    bench_pair_stop(&pair);
+}
+
+/* ---- http_under_load ---- */
+
+static struct {
+    pthread_t thread;
+    const char *path;
+    uint16_t port;
+    _Atomic(bool) is_over;
+    uint64_t ns; /* that it ran */
+    struct bench_histogram times;
+} http;
+
+static int connect_http(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(http.port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
+        bench_die("no HTTP connection");
+    return fd;
+}
+
+/* One request and its whole answer. */
+static void ask_http(int fd)
+{
+    static char answer[1 << 20];
+    char request[128];
+    size_t size = 0;
+    size_t whole = 0;
+    int length =
+        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", http.path);
+    if (send(fd, request, (size_t)length, MSG_NOSIGNAL) != length)
+        bench_die("GET %s: not sent", http.path);
+    while (whole == 0 || size < whole) {
+        ssize_t got = recv(fd, answer + size, sizeof answer - 1 - size, 0);
+        if (got <= 0)
+            bench_die("GET %s: no answer", http.path);
+        size += (size_t)got;
+        answer[size] = '\0';
+        const char *end = strstr(answer, "\r\n\r\n");
+        const char *field = strcasestr(answer, "\r\ncontent-length:");
+        if (end != NULL && field != NULL)
+            whole = (size_t)(end + 4 - answer) + strtoul(field + 17, NULL, 10);
+    }
+    if (strncmp(answer, "HTTP/1.1 200", 12) != 0)
+        bench_die("GET %s: %.60s", http.path, answer);
+}
+
+static void *run_http(void *arg)
+{
+    (void)arg;
+    int fd = connect_http();
+    uint64_t begin = bench_now_ns();
+    uint64_t before = begin;
+    while (!atomic_load_explicit(&http.is_over, memory_order_relaxed)) {
+        ask_http(fd);
+        uint64_t now = bench_now_ns();
+        bench_histogram_record(&http.times, now - before);
+        before = now;
+    }
+    http.ns = before - begin;
+    (void)close(fd);
+    return NULL;
+}
+
+static void ask_under_load(struct bench *bench, rf_distributed *node, const char *path)
+{
+    char name[64];
+    double alone = bench_median_ns(bench, run_transfer, node);
+    http.path = path;
+    atomic_store_explicit(&http.is_over, false, memory_order_relaxed);
+    bench_histogram_reset(&http.times);
+    if (pthread_create(&http.thread, NULL, run_http, NULL) != 0)
+        bench_die("no thread");
+    double loaded = bench_median_ns(bench, run_transfer, node);
+    atomic_store_explicit(&http.is_over, true, memory_order_relaxed);
+    (void)pthread_join(http.thread, NULL);
+    const struct bench_histogram *times = &http.times;
+    (void)snprintf(name, sizeof name, "http_under_load_%s", path + 1);
+    bench_result(bench, name, (double)bench_histogram_count(times) * 1e9 / (double)http.ns,
+                 "requests/s");
+    (void)snprintf(name, sizeof name, "http_under_load_%s_p50", path + 1);
+    bench_result(bench, name, (double)bench_histogram_percentile(times, 50) / 1e3, "us");
+    (void)snprintf(name, sizeof name, "http_under_load_%s_p99", path + 1);
+    bench_result(bench, name, (double)bench_histogram_percentile(times, 99) / 1e3, "us");
+    (void)snprintf(name, sizeof name, "http_under_load_%s_kept", path + 1);
+    bench_result(bench, name, alone / loaded, "x");
+}
+
+void bench_http_under_load(struct bench *bench)
+{
+    struct bench_pair pair;
+    const struct bench_pair_setup setup = {.fill_server = fill_server, .fill_client = fill_client};
+    bench_pair_start(&pair, bench, &setup);
+    http.port = (uint16_t)strtoul(strrchr(pair.endpoint, ':') + 1, NULL, 10);
+    job.messages = bench_scaled(bench, STREAM_MESSAGES);
+    job.size = PING_BYTES;
+    ask_under_load(bench, pair.node, "/health");
+    ask_under_load(bench, pair.node, "/status");
     bench_pair_stop(&pair);
 }

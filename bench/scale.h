@@ -8,5 +8,8 @@
 void bench_idle(struct bench *bench);
 void bench_mixed(struct bench *bench);
 void bench_slow_consumer(struct bench *bench);
+void bench_http_under_load(struct bench *bench);
+void bench_remote_scale_links(struct bench *bench);
+void bench_graph_1k(struct bench *bench);
 
 #endif

@@ -18,5 +18,8 @@ const struct bench_workload bench_workloads[] = {
     {"idle", "10,000 idle links, an idle node", bench_idle},
     {"mixed", "1 GiB beside 64-byte requests on one link", bench_mixed},
     {"slow_consumer", "what edges lose to one with a slow end", bench_slow_consumer},
+    {"http_under_load", "GET /health and /status beside a stream", bench_http_under_load},
+    {"remote_scale_links", "cost of a message over 1 to 1,000 links", bench_remote_scale_links},
+    {"graph_1k", "a graph of 1,000 nodes under load", bench_graph_1k},
 };
 const size_t bench_workload_count = sizeof bench_workloads / sizeof bench_workloads[0];
