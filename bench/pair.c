@@ -94,7 +94,6 @@ void bench_pair_start(struct bench_pair *pair, struct bench *bench,
 {
     int fds[2];
     char address[ENDPOINT_SIZE];
-    char endpoint[ENDPOINT_SIZE + 8];
     pid_t parent = getpid();
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
         bench_die("no socket pair");
@@ -113,9 +112,10 @@ void bench_pair_start(struct bench_pair *pair, struct bench *bench,
     (void)close(fds[1]);
     pair->server_fd = fds[0];
     read_address(fds[0], address, sizeof address);
-    (void)snprintf(endpoint, sizeof endpoint, "%s://%s", bench->options->transport, address);
+    (void)snprintf(pair->endpoint, sizeof pair->endpoint, "%s://%s", bench->options->transport,
+                   address);
     pair->node = bench_pair_node(bench, "client", setup, setup->fill_client);
-    bench_pair_link(pair->node, endpoint);
+    bench_pair_link(pair->node, pair->endpoint);
 }
 
 void bench_pair_stop(struct bench_pair *pair)

@@ -27,7 +27,8 @@ struct bench_pair_setup {
 struct bench_pair {
     rf_distributed *node; /* the client, started and linked */
     pid_t server;
-    int server_fd; /* the server ends when this is closed */
+    int server_fd;      /* the server ends when this is closed */
+    char endpoint[336]; /* of the server, for further nodes */
 };
 
 /* Start both and link them by bench->options->transport, with workers and poll_us of the options. */

@@ -3,6 +3,7 @@
 #include "json.h"
 #include "local.h"
 #include "remote.h"
+#include "scale.h"
 
 const struct bench_workload bench_workloads[] = {
     {"local_pingpong", "two actors, one message in flight", bench_local_pingpong},
@@ -21,5 +22,11 @@ const struct bench_workload bench_workloads[] = {
     {"json_rtt", "one 64-byte message at a time over the Rust wire", bench_json_rtt},
     {"json_to_rust", "64-byte messages to a node of the Rust Reflow", bench_json_to_rust},
     {"json_from_rust", "64-byte messages from one", bench_json_from_rust},
+    {"idle", "10,000 idle links, an idle node", bench_idle},
+    {"mixed", "1 GiB beside 64-byte requests on one link", bench_mixed},
+    {"slow_consumer", "what edges lose to one with a slow end", bench_slow_consumer},
+    {"http_under_load", "GET /health and /status beside a stream", bench_http_under_load},
+    {"remote_scale_links", "cost of a message over 1 to 1,000 links", bench_remote_scale_links},
+    {"graph_1k", "a graph of 1,000 nodes under load", bench_graph_1k},
 };
 const size_t bench_workload_count = sizeof bench_workloads / sizeof bench_workloads[0];

@@ -18,6 +18,11 @@ struct rfi_session *rfi_session_new(struct rfi_bridge *bridge)
     struct rfi_session *session = calloc(1, sizeof *session);
     if (session == NULL)
         return NULL;
+    session->greeting = calloc(1, sizeof *session->greeting);
+    if (session->greeting == NULL) {
+        free(session);
+        return NULL;
+    }
     session->bridge = bridge;
     atomic_init(&session->refs, 1);
     atomic_init(&session->is_dial_reported, false);
@@ -38,6 +43,7 @@ void rfi_session_unref(struct rfi_session *session)
         return;
     if (session->conn != NULL)
         rfi_conn_unref(session->conn);
+    free(session->greeting);
     free(session);
 }
 
@@ -75,7 +81,7 @@ void rfi_session_send_request(struct rfi_session *session, struct rfi_hello *hel
 {
     rfi_bridge_copy_token(session->bridge, hello->token);
     hello->has_token = hello->token[0] != '\0';
-    session->sent = hello->native;
+    session->greeting->sent = hello->native;
     struct rfi_buf text;
     rfi_buf_init(&text);
     rfi_handshake_write_request(hello, !is_json_only(session->bridge), &text);
@@ -101,7 +107,7 @@ void rfi_session_refuse(struct rfi_session *session, rf_err err, const char *rea
     /* Both sides dialled: that one is turned away is no event for an operator. */
     rf_log(err == RF_EAGAIN ? RF_LOG_DEBUG : RF_LOG_WARN, "NET-PEER-REFUSED",
            "address=%s network=%s reason=\"%s\"", rfi_conn_peer(session->conn),
-           rfi_name_or_mark(session->hello.network_id), reason);
+           rfi_name_or_mark(session->greeting->hello.network_id), reason);
     struct rfi_hello hello;
     rfi_session_fill_hello(session->bridge, NULL, NULL, &hello);
     hello.is_success = false;
@@ -131,8 +137,8 @@ void rfi_admit_open(void *user, struct rfi_conn *conn)
     if (!session->is_dialled)
         return; /* the dialler speaks first */
     session->io = RFI_IO_RESPONSE;
-    if (session->expected[0] != '\0' &&
-        rfi_peer_acquire(bridge, session->expected, &session->hello_peer) == RF_OK) {
+    if (session->greeting->expected[0] != '\0' &&
+        rfi_peer_acquire(bridge, session->greeting->expected, &session->hello_peer) == RF_OK) {
         (void)atomic_fetch_add_explicit(&session->refs, 1, memory_order_relaxed);
         if (rfi_shard_post(session->hello_peer->shard, &session->hello_item.node))
             return;
@@ -161,25 +167,26 @@ static bool is_token_right(struct rfi_bridge *bridge, const struct rfi_hello *he
 static bool admit_request(struct rfi_session *session)
 {
     struct rfi_bridge *bridge = session->bridge;
-    bool is_right = is_token_right(bridge, &session->hello);
-    explicit_bzero(session->hello.token, sizeof session->hello.token);
+    bool is_right = is_token_right(bridge, &session->greeting->hello);
+    explicit_bzero(session->greeting->hello.token, sizeof session->greeting->hello.token);
     if (!is_right) {
         (void)atomic_fetch_add_explicit(&bridge->auth_failed_count, 1, memory_order_relaxed);
         refuse_on_io(session, RF_EAUTH, "auth_token mismatch");
         return false;
     }
-    if (!rfi_name_is_valid(session->hello.network_id, strlen(session->hello.network_id))) {
+    if (!rfi_name_is_valid(session->greeting->hello.network_id,
+                           strlen(session->greeting->hello.network_id))) {
         refuse_on_io(session, RF_EINVAL, "network_id is not a name");
         return false;
     }
-    if (strcmp(session->hello.network_id, bridge->config->network_id) == 0) {
-        bool is_self =
-            session->hello.is_native && memcmp(session->hello.native.incarnation,
-                                               bridge->incarnation, RFI_INCARNATION_SIZE) == 0;
+    if (strcmp(session->greeting->hello.network_id, bridge->config->network_id) == 0) {
+        bool is_self = session->greeting->hello.is_native &&
+                       memcmp(session->greeting->hello.native.incarnation, bridge->incarnation,
+                              RFI_INCARNATION_SIZE) == 0;
         refuse_on_io(session, RF_EDUPLICATE, is_self ? "self_connection" : "duplicate_network_id");
         return false;
     }
-    if (!session->hello.is_native && rfi_conn_wire(session->conn) == RFI_WIRE_TCP) {
+    if (!session->greeting->hello.is_native && rfi_conn_wire(session->conn) == RFI_WIRE_TCP) {
         refuse_on_io(session, RF_EUNSUPPORTED, "TCP needs " RFI_CAPABILITY_NATIVE);
         return false;
     }
@@ -209,14 +216,18 @@ static bool is_passing_refusal(const char *error)
 
 static void take_refusal(struct rfi_session *session)
 {
-    const char *error = session->hello.error[0] != '\0' ? session->hello.error : "no reason given";
+    const char *error = session->greeting->hello.error[0] != '\0' ? session->greeting->hello.error
+                                                                  : "no reason given";
     char text[RFI_DIAL_ERROR_SIZE];
-    (void)snprintf(text, sizeof text, "refused by %.64s: %.80s", session->hello.network_id, error);
+    (void)snprintf(text, sizeof text, "refused by %.64s: %.80s",
+                   session->greeting->hello.network_id, error);
     session->io = RFI_IO_DEAD;
     if (is_passing_refusal(error) &&
-        rfi_name_is_valid(session->hello.network_id, strlen(session->hello.network_id))) {
+        rfi_name_is_valid(session->greeting->hello.network_id,
+                          strlen(session->greeting->hello.network_id))) {
         if (!atomic_exchange_explicit(&session->is_dial_reported, true, memory_order_relaxed))
-            rfi_control_again(session->bridge, session->dial_id, session->hello.network_id);
+            rfi_control_again(session->bridge, session->dial_id,
+                              session->greeting->hello.network_id);
     } else {
         rfi_session_report_dial(session, refusal_of(error), text, true);
     }
@@ -227,7 +238,7 @@ static void take_refusal(struct rfi_session *session)
 static bool admit_response(struct rfi_session *session)
 {
     struct rfi_bridge *bridge = session->bridge;
-    const struct rfi_hello *hello = &session->hello;
+    const struct rfi_hello *hello = &session->greeting->hello;
     const char *trouble = NULL;
     bool is_final = true;
     if (!rfi_name_is_valid(hello->network_id, strlen(hello->network_id)))
@@ -236,8 +247,8 @@ static bool admit_response(struct rfi_session *session)
         trouble = "the peer has our own network_id";
     else if (!hello->is_native && rfi_conn_wire(session->conn) == RFI_WIRE_TCP)
         trouble = "the peer does not speak " RFI_CAPABILITY_NATIVE;
-    if (trouble == NULL && session->expected[0] != '\0' &&
-        strcmp(session->expected, hello->network_id) != 0) {
+    if (trouble == NULL && session->greeting->expected[0] != '\0' &&
+        strcmp(session->greeting->expected, hello->network_id) != 0) {
         /* Our cursor was meant for another network. */
         if (!atomic_exchange_explicit(&session->is_dial_reported, true, memory_order_relaxed))
             rfi_control_again(bridge, session->dial_id, hello->network_id);
@@ -261,13 +272,13 @@ static bool read_first(struct rfi_session *session, const struct rfi_run *run)
     if (frame->opcode == RFI_TEXT && frame->size <= RFI_HANDSHAKE_BYTES_MAX) {
         const char *text = (const char *)run->bytes + frame->offset;
         if (session->is_dialled)
-            err = rfi_handshake_read_response(text, frame->size, &session->hello, &diag);
+            err = rfi_handshake_read_response(text, frame->size, &session->greeting->hello, &diag);
         else
-            err = rfi_handshake_read_request(text, frame->size, &session->hello, &diag);
+            err = rfi_handshake_read_request(text, frame->size, &session->greeting->hello, &diag);
     }
     if (err == RF_OK) {
         if (is_json_only(session->bridge))
-            session->hello.is_native = false;
+            session->greeting->hello.is_native = false;
         return true;
     }
     session->io = RFI_IO_DEAD;
@@ -285,7 +296,7 @@ static void handshake(struct rfi_session *session, struct rfi_run *run)
     if (read_first(session, run)) {
         if (!session->is_dialled)
             is_admitted = admit_request(session);
-        else if (!session->hello.is_success)
+        else if (!session->greeting->hello.is_success)
             take_refusal(session);
         else
             is_admitted = admit_response(session);
@@ -294,7 +305,8 @@ static void handshake(struct rfi_session *session, struct rfi_run *run)
         rfi_run_free(run);
         return;
     }
-    rf_err err = rfi_peer_acquire(session->bridge, session->hello.network_id, &session->peer);
+    rf_err err =
+        rfi_peer_acquire(session->bridge, session->greeting->hello.network_id, &session->peer);
     if (err != RF_OK) {
         session->peer = NULL;
         session->io = RFI_IO_DEAD;
@@ -342,8 +354,7 @@ void rfi_admit_closed(void *user, struct rfi_conn *conn, rf_err err, const char 
     if (session == NULL)
         return;
     session->closed_err = err != RF_OK ? err : RF_ECLOSED;
-    (void)snprintf(session->closed_reason, sizeof session->closed_reason, "%s",
-                   reason != NULL ? reason : "closed");
+    session->closed_reason = reason;
     if (session->peer != NULL && rfi_shard_post(session->peer->shard, &session->closed_item.node))
         return;
     rfi_session_report_dial(session, session->closed_err, session->closed_reason, false);

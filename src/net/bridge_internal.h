@@ -96,7 +96,6 @@ struct rfi_peer {
     /* set once, then read by all */
     struct rfi_bridge *bridge;
     struct rfi_shard *shard;
-    char id[RFI_NAME_SIZE];
     /* any thread */
     _Atomic(bool) is_up;
     /* peers_mutex */
@@ -106,19 +105,22 @@ struct rfi_peer {
     /* owner: the shard */
     bool is_listed, is_dirty;
     struct rfi_peer *prev, *next, *next_dirty;
+    bool is_unneeded; /* in shard->unneeded */
+    struct rfi_peer *next_unneeded;
+    struct rfi_heap_node due;  /* in shard->due */
+    struct rfi_peer *next_due; /* of those whose time has come */
     struct rfi_link *link;
     struct rfi_session *session, *claim; /* the live one; one that waits for a probe of it */
-    char probe_id[37];                   /* of the question that probes the live one */
     bool is_probe_answered;
     uint8_t incarnation[RFI_INCARNATION_SIZE];
     bool has_incarnation;
-    char instance_id[RFI_NAME_SIZE];
+    char *instance_id;                   /* owned; NULL: never up, or no memory for it */
     struct rfi_feed *feeds;              /* all attached */
     struct rfi_feed *ready, **ready_end; /* those with messages that may have room */
     struct rfi_map *replies;             /* id bytes -> struct rfi_reply_wait */
     uint64_t next_request_id;
     struct rfi_discovery_wait *discoveries;
-    uint64_t next_ns, tap_look_ns;
+    uint64_t tap_look_ns;
     uint64_t down_ns, up_count;
     uint32_t pending_count; /* intakes and inquiries that still point here */
     bool has_taps;
@@ -128,7 +130,9 @@ struct rfi_peer {
     uint64_t duplicates, lost, rejected;
     uint64_t rust_sent, rust_received;
     rf_err last_err;
-    char last_error[RFI_DIAL_ERROR_SIZE];
+    char *last_error; /* owned; NULL: none, or no memory for it */
+
+    char id[]; /* set once, then read by all */
 };
 
 RF_NODISCARD rf_err rfi_peers_init(struct rfi_bridge *bridge);
@@ -136,6 +140,8 @@ void rfi_peers_fini(struct rfi_bridge *bridge);
 /* Find or make the peer and hold it. RF_ELIMIT, RF_ENOMEM. Any thread. */
 RF_NODISCARD rf_err rfi_peer_acquire(struct rfi_bridge *bridge, const char *network_id,
                                      struct rfi_peer **out);
+/* Replace a text of the peer's own; NULL without memory, or for an empty one. */
+void rfi_peer_set_text(char **text, const char *value);
 struct rfi_peer *rfi_peer_find(struct rfi_bridge *bridge,
                                const char *network_id); /* held; or NULL */
 /* Give a hold back. Its shard. */
@@ -146,7 +152,10 @@ void rfi_peers_sweep(struct rfi_shard *shard);
 void rfi_peer_want(struct rfi_peer *peer, bool is_wanted);
 void rfi_peer_list(struct rfi_peer *peer);  /* its shard, at first sight */
 void rfi_peer_touch(struct rfi_peer *peer); /* pump it in this turn */
+/* Tick it at that time, or earlier. */
 void rfi_peer_due_at(struct rfi_peer *peer, uint64_t at_ns);
+/* Look at the end of this turn whether it can be forgotten. */
+void rfi_peer_check(struct rfi_peer *peer);
 
 /* ---- sessions ---- */
 
@@ -175,26 +184,31 @@ struct rfi_rust_out {     /* messages on their way to a connection of the Rust w
     struct rfi_buf tail; /* the time of this turn */
 };
 
+struct rfi_greeting {             /* what a session needs until it is up */
+    char expected[RFI_NAME_SIZE]; /* whom we dial; empty: not known */
+    char probe_id[37];            /* of the question that probes the session in our place */
+    struct rfi_hello hello;
+    struct rfi_native_hello sent; /* what our own handshake said */
+};
+
 struct rfi_session {
     /* set once, then read by all */
     struct rfi_bridge *bridge;
     struct rfi_conn *conn; /* one reference, from on_open on */
     bool is_dialled;
     uint64_t dial_id;
-    char expected[RFI_NAME_SIZE]; /* whom we dial; empty: not known */
     /* any thread */
     _Atomic(uint32_t) refs;
     _Atomic(bool) is_dial_reported, is_drain_posted, is_pong_posted;
     /* the I/O thread, until the claim is posted; then the shard */
     enum rfi_session_io io;
-    struct rfi_peer *peer; /* held */
-    struct rfi_hello hello;
-    struct rfi_native_hello sent; /* what our own handshake said */
+    struct rfi_peer *peer;         /* held */
+    struct rfi_greeting *greeting; /* owned; NULL once the session was up */
     /* owner: the shard of the peer */
     struct rfi_item hello_item, claim_item, drain_item, pong_item, closed_item;
     struct rfi_peer *hello_peer; /* held, for hello_item */
     rf_err closed_err;
-    char closed_reason[RFI_DIAL_ERROR_SIZE];
+    const char *closed_reason; /* of the connection */
     enum rfi_session_phase phase;
     bool is_native;
     struct rfi_run *kept, *kept_last; /* runs that came while PROBING, linked by their tags */

@@ -123,15 +123,14 @@ static void write_peers(struct rfi_shard *shard, void *arg)
     for (struct rfi_peer *peer = shard->peers; peer != NULL; peer = peer->next) {
         rfi_jsonw_begin_object(w);
         rfi_jsonw_kv_string(w, "network_id", peer->id);
-        rfi_jsonw_kv_string(w, "instance_id",
-                            peer->instance_id[0] != '\0' ? peer->instance_id : NULL);
+        rfi_jsonw_kv_string(w, "instance_id", peer->instance_id);
         bool is_dialled = write_dials(shard->bridge, peer->id, w);
         rfi_jsonw_kv_string(w, "state",
                             peer->session != NULL ? "up" : (is_dialled ? "connecting" : "down"));
         write_session(peer, w);
         write_counters(peer, w);
         write_outlets(peer, w);
-        rfi_jsonw_kv_string(w, "last_error", peer->last_error[0] != '\0' ? peer->last_error : NULL);
+        rfi_jsonw_kv_string(w, "last_error", peer->last_error);
         rfi_jsonw_end_object(w);
     }
 }

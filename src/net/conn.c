@@ -32,16 +32,24 @@ struct rfi_conn *rfi_conn_ref(struct rfi_conn *conn)
     return conn;
 }
 
+void rfi_conn_forget_dial(struct rfi_conn *conn)
+{
+    if (conn->dial == NULL)
+        return;
+    if (conn->dial->found != NULL)
+        freeaddrinfo(conn->dial->found);
+    free(conn->dial);
+    conn->dial = NULL;
+}
+
 static void free_conn(struct rfi_conn *conn)
 {
     struct rfi_transport *transport = conn->transport;
     rfi_conn_take_queue(conn);
     rfi_conn_drop_out(conn);
-    if (conn->dial != NULL) {
-        if (conn->dial->found != NULL)
-            freeaddrinfo(conn->dial->found);
-        free(conn->dial);
-    }
+    rfi_conn_forget_dial(conn);
+    free(conn->asked_reason);
+    free(conn->close_reason);
     free(conn);
     rfi_transport_unref(transport);
 }
@@ -96,8 +104,11 @@ void rfi_conn_poke(struct rfi_conn *conn, uint32_t wants)
 void rfi_conn_release_pending(struct rfi_conn *conn)
 {
     /* [CN4] acq_rel: exactly one of approve and finish gives the place back */
-    if (atomic_exchange_explicit(&conn->is_pending, false, memory_order_acq_rel))
-        rfi_pending_remove(&conn->transport->pending, conn->pending_key);
+    if (!atomic_exchange_explicit(&conn->is_pending, false, memory_order_acq_rel))
+        return;
+    char key[RFI_PENDING_KEY_SIZE];
+    rfi_pending_key(&conn->address.any, key);
+    rfi_pending_remove(&conn->transport->pending, key);
 }
 
 void rfi_conn_approve(struct rfi_conn *conn)
@@ -175,19 +186,24 @@ void rfi_conn_close(struct rfi_conn *conn, uint16_t code, rf_err err, const char
         return;
     conn->asked_code = code;
     conn->asked_err = err;
-    (void)snprintf(conn->asked_reason, sizeof conn->asked_reason, "%s",
-                   reason != NULL ? reason : "closed");
+    conn->asked_reason = reason != NULL ? strdup(reason) : NULL;
     rfi_conn_poke(conn, RFI_WANT_CLOSE);
 }
 
 /* ---- birth ---- */
 
-struct rfi_conn *rfi_conn_new(struct rfi_transport *transport, bool is_dialled)
+struct rfi_conn *rfi_conn_new(struct rfi_transport *transport, bool is_dialled, const char *peer)
 {
-    struct rfi_conn *conn = aligned_alloc(_Alignof(struct rfi_conn), sizeof *conn);
+    size_t peer_size = strlen(peer) + 1;
+    size_t size = offsetof(struct rfi_conn, peer) + peer_size;
+    size = size < sizeof(struct rfi_conn) ? sizeof(struct rfi_conn) : size;
+    size = (size + _Alignof(struct rfi_conn) - 1) / _Alignof(struct rfi_conn) *
+           _Alignof(struct rfi_conn); /* as aligned_alloc wants it */
+    struct rfi_conn *conn = aligned_alloc(_Alignof(struct rfi_conn), size);
     if (conn == NULL)
         return NULL;
-    memset(conn, 0, sizeof *conn);
+    memset(conn, 0, size);
+    memcpy(conn->peer, peer, peer_size);
     conn->source = RFI_SOURCE_CONN;
     conn->transport = rfi_transport_ref(transport);
     conn->loop = rfi_transport_pick_loop(transport);
@@ -216,17 +232,17 @@ void rfi_conn_accept(struct rfi_transport *transport, int fd, const struct socka
         (void)close(fd);
         return;
     }
-    struct rfi_conn *conn = rfi_conn_new(transport, false);
+    struct rfi_conn *conn = rfi_conn_new(transport, false, peer);
     if (conn == NULL) {
         rfi_pending_remove(&transport->pending, key);
         (void)close(fd);
         return;
     }
     conn->fd = fd;
+    if (address_size > sizeof conn->address)
+        address_size = sizeof conn->address; /* of no family that we listen on */
     memcpy(&conn->address, address, address_size);
     conn->address_size = address_size;
-    memcpy(conn->pending_key, key, sizeof key);
-    memcpy(conn->peer, peer, sizeof peer);
     atomic_store_explicit(&conn->is_pending, true, memory_order_relaxed); /* not shared yet */
     rfi_conn_poke(conn, RFI_WANT_ADOPTION);
     /* The reference of birth is the loop's now. */
@@ -272,7 +288,8 @@ static void handle_close(struct rfi_conn *conn)
         rfi_conn_poke(conn, RFI_WANT_CLOSE);
         return;
     }
-    rfi_conn_set_reason(conn, conn->asked_code, conn->asked_err, conn->asked_reason);
+    rfi_conn_set_reason(conn, conn->asked_code, conn->asked_err,
+                        conn->asked_reason != NULL ? conn->asked_reason : "closed");
     rfi_conn_begin_close(conn, RFI_CLOSING_OURS);
 }
 
@@ -403,23 +420,12 @@ void rfi_conn_update_events(struct rfi_conn *conn)
 void rfi_conn_set_deadline(struct rfi_conn *conn, uint64_t at_ns)
 {
     struct rfi_loop *loop = conn->loop;
-    if (at_ns != 0 && conn->deadline_ns == 0) {
-        conn->timed_prev = NULL;
-        conn->timed_next = loop->timed;
-        if (loop->timed != NULL)
-            loop->timed->timed_prev = conn;
-        loop->timed = conn;
-    } else if (at_ns == 0 && conn->deadline_ns != 0) {
-        if (conn->timed_prev != NULL)
-            conn->timed_prev->timed_next = conn->timed_next;
-        else
-            loop->timed = conn->timed_next;
-        if (conn->timed_next != NULL)
-            conn->timed_next->timed_prev = conn->timed_prev;
+    if (at_ns == 0) {
+        rfi_heap_remove(&loop->timed, &conn->timed);
+        return;
     }
-    conn->deadline_ns = at_ns;
-    if (at_ns != 0)
-        rfi_loop_add_deadline(loop, at_ns);
+    rfi_heap_set(&loop->timed, &conn->timed, at_ns);
+    rfi_loop_add_deadline(loop, at_ns);
 }
 
 void rfi_conn_set_deadline_in(struct rfi_conn *conn, uint64_t ms)
@@ -449,7 +455,6 @@ void rfi_conn_handle_deadline(struct rfi_conn *conn)
         rfi_conn_finish(conn);
         break;
     case RFI_CONN_OPEN:
-        rfi_conn_set_deadline(conn, 0);
         /* relaxed: see rfi_conn_approve */
         if (!atomic_load_explicit(&conn->is_approved, memory_order_relaxed))
             rfi_conn_fail(conn, RFI_CLOSE_POLICY, RF_ETIMEOUT, "handshake not done in time");

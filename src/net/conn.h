@@ -59,7 +59,7 @@ struct rfi_out_item { /* something to send */
     uint16_t pool_class;
 };
 
-struct rfi_dial { /* what a dialled connection needs until it is open */
+struct rfi_conn_dial { /* what a dialled connection needs until it is open */
     struct rfi_resolver_job job;
     struct rfi_conn *conn;
     struct rfi_endpoint endpoint;
@@ -77,7 +77,6 @@ struct rfi_conn {
     enum rfi_wire wire; /* accepted: set before on_open */
     struct rfi_transport *transport;
     struct rfi_loop *loop;
-    struct rfi_dial *dial; /* dialled ones only */
     uint64_t id;
 
     /* any thread */
@@ -88,21 +87,20 @@ struct rfi_conn {
     struct rfi_mpsc out_queue; /* struct rfi_out_item */
     struct rfi_mpsc_node poke_node;
     _Atomic(size_t) unsent, unfreed;
-    char peer[300]; /* set once */
     /* whoever claimed the close writes these, then sets RFI_WANT_CLOSE */
     rf_err asked_err;
     uint16_t asked_code;
-    char asked_reason[200];
+    char *asked_reason; /* NULL: none, or no memory for it */
 
     /* owner: loop */
+    struct rfi_conn_dial *dial; /* dialled ones, until they are open */
     enum rfi_conn_state state;
     enum rfi_closing closing;
     int fd;
     uint32_t epoll_events;
-    struct rfi_conn *prev, *next;             /* loop->conns */
-    struct rfi_conn *timed_prev, *timed_next; /* loop->timed */
+    struct rfi_conn *prev, *next; /* loop->conns */
+    struct rfi_heap_node timed;   /* in loop->timed; by its deadline */
     struct rfi_conn *dead_next;
-    uint64_t deadline_ns;  /* 0: none */
     uint64_t close_cap_ns; /* flushing may move the deadline up to here */
     bool is_adopted, is_in_epoll, has_opened;
     bool is_blocked;   /* the socket takes no more for now */
@@ -110,30 +108,37 @@ struct rfi_conn {
     bool has_reason;   /* the end is decided; what on_closed will say: */
     uint16_t close_code;
     rf_err close_err;
-    char close_reason[200];
+    char *close_reason;      /* NULL: no memory for it */
     bool has_peer_close;     /* its Close frame came */
     bool is_drained_closing; /* CLOSING: all is in the kernel; only the peer's end is awaited */
-    struct sockaddr_storage address;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address; /* accepted ones only */
     socklen_t address_size;
-    char pending_key[RFI_PENDING_KEY_SIZE];
     struct rfi_frame_parser parser;
     uint8_t *in;
     size_t in_size, in_capacity;
     uint64_t control_window_ns; /* the second in which control_count counts */
     uint32_t control_count;
     struct rfi_out_item *out_first, *out_last, *pong;
+
+    char peer[]; /* "address:port"; set once */
 };
 
 /* ---- conn.c: life and commands ---- */
-/* NULL: no memory. One reference, for the caller. */
-struct rfi_conn *rfi_conn_new(struct rfi_transport *transport, bool is_dialled);
+/* NULL: no memory. One reference, for the caller. `peer`: "address:port", copied. */
+struct rfi_conn *rfi_conn_new(struct rfi_transport *transport, bool is_dialled, const char *peer);
 /* An accepted socket (takes it): gives it to its loop. */
 void rfi_conn_accept(struct rfi_transport *transport, int fd, const struct sockaddr *address,
                      socklen_t address_size);
+void rfi_conn_forget_dial(struct rfi_conn *conn);
 void rfi_conn_poke(struct rfi_conn *conn, uint32_t wants);
 /* The loop took the connection out of its inbox; drops that reference. */
 void rfi_conn_handle_poke(struct rfi_conn *conn);
 void rfi_conn_handle_events(struct rfi_conn *conn, uint32_t events);
+/* It has none any more. */
 void rfi_conn_handle_deadline(struct rfi_conn *conn);
 /* 0: none. */
 void rfi_conn_set_deadline(struct rfi_conn *conn, uint64_t at_ns);

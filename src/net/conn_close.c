@@ -31,7 +31,7 @@ void rfi_conn_set_reason(struct rfi_conn *conn, uint16_t code, rf_err err, const
     conn->has_reason = true;
     conn->close_code = code;
     conn->close_err = err;
-    (void)snprintf(conn->close_reason, sizeof conn->close_reason, "%s", reason);
+    conn->close_reason = strdup(reason);
 }
 
 static void queue_close_frame(struct rfi_conn *conn)
@@ -142,7 +142,7 @@ void rfi_conn_finish(struct rfi_conn *conn)
     rfi_conn_drop_out(conn);
     if (conn->has_opened || conn->is_dialled)
         conn->transport->ops.on_closed(conn->transport->user, conn, conn->close_err,
-                                       conn->close_reason);
+                                       conn->close_reason != NULL ? conn->close_reason : "closed");
     conn->dead_next = conn->loop->dead;
     conn->loop->dead = conn;
 }

@@ -40,6 +40,7 @@ static void open_conn(struct rfi_conn *conn)
     if (conn->wire == RFI_WIRE_WEBSOCKET)
         mode = conn->is_dialled ? RFI_FRAMES_OF_SERVER : RFI_FRAMES_OF_CLIENT;
     rfi_frame_parser_init(&conn->parser, mode, &transport->limits);
+    rfi_conn_forget_dial(conn);
     conn->state = RFI_CONN_OPEN;
     conn->has_opened = true;
     rfi_conn_set_deadline_in(conn, transport->options.handshake_timeout_ms);
@@ -55,15 +56,16 @@ static void open_conn(struct rfi_conn *conn)
 
 void rfi_conn_resolved(struct rfi_resolver_job *job, struct addrinfo *found, const char *failure)
 {
-    struct rfi_dial *dial =
-        (struct rfi_dial *)(void *)((char *)job - offsetof(struct rfi_dial, job));
+    struct rfi_conn_dial *dial =
+        (struct rfi_conn_dial *)(void *)((char *)job - offsetof(struct rfi_conn_dial, job));
+    struct rfi_conn *conn = dial->conn;
     dial->found = found;
     dial->failure = failure;
-    rfi_conn_poke(dial->conn, RFI_WANT_CONNECT);
-    rfi_conn_unref(dial->conn); /* the job's */
+    rfi_conn_poke(conn, RFI_WANT_CONNECT); /* the loop may forget `dial` from here on */
+    rfi_conn_unref(conn);                  /* the job's */
 }
 
-static void note_failure(struct rfi_dial *dial, const char *what, int error)
+static void note_failure(struct rfi_conn_dial *dial, const char *what, int error)
 {
     dial->last_err = RF_ESYS;
     (void)snprintf(dial->last_error, sizeof dial->last_error, "%s: %s", what,
@@ -72,7 +74,7 @@ static void note_failure(struct rfi_dial *dial, const char *what, int error)
 
 static bool try_address(struct rfi_conn *conn, const struct addrinfo *at)
 {
-    struct rfi_dial *dial = conn->dial;
+    struct rfi_conn_dial *dial = conn->dial;
     int fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         note_failure(dial, "socket", errno);
@@ -91,7 +93,7 @@ static bool try_address(struct rfi_conn *conn, const struct addrinfo *at)
 
 void rfi_conn_connect_next(struct rfi_conn *conn)
 {
-    struct rfi_dial *dial = conn->dial;
+    struct rfi_conn_dial *dial = conn->dial;
     if (conn->fd >= 0)
         (void)close(conn->fd);
     conn->fd = -1;
@@ -211,11 +213,8 @@ static void hand_to_http(struct rfi_conn *conn)
         return;
     }
     conn->fd = -1;
-    struct sockaddr_storage address = conn->address;
-    socklen_t address_size = conn->address_size;
-    rfi_conn_finish(conn);
-    conn->transport->ops.on_http(conn->transport->user, fd, (struct sockaddr *)&address,
-                                 address_size);
+    rfi_conn_finish(conn); /* its memory stays for this round */
+    conn->transport->ops.on_http(conn->transport->user, fd, &conn->address.any, conn->address_size);
 }
 
 /* Read what was looked at, out of the way of the frames. */

@@ -82,7 +82,8 @@ static void dial_one(struct rfi_bridge *bridge, const struct rfi_dial *dial)
     session->is_dialled = true;
     session->dial_id = dial->id;
     session->io = RFI_IO_RESPONSE;
-    (void)snprintf(session->expected, sizeof session->expected, "%s", dial->network_id);
+    (void)snprintf(session->greeting->expected, sizeof session->greeting->expected, "%s",
+                   dial->network_id);
     struct rfi_conn *conn = NULL;
     err = rfi_transport_dial(bridge->transport, &endpoint, session, &conn);
     if (err == RF_OK) {

@@ -81,7 +81,7 @@ static void finish(struct rfi_discovery_wait *wait, rf_err err)
 
 void rfi_discovery_response(struct rfi_peer *peer, const struct rfi_rust_frame *frame)
 {
-    if (strcmp(peer->probe_id, frame->request_id.text) == 0)
+    if (peer->claim != NULL && strcmp(peer->claim->greeting->probe_id, frame->request_id.text) == 0)
         peer->is_probe_answered = true;
     struct rfi_discovery_wait **at = &peer->discoveries;
     while (*at != NULL && strcmp((*at)->request_id, frame->request_id.text) != 0)

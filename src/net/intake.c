@@ -72,7 +72,7 @@ static void free_if_over(struct rfi_intake *intake)
         return;
     unlink_intake(intake);
     if (--intake->peer->pending_count == 0)
-        intake->shard->has_unneeded = true;
+        rfi_peer_check(intake->peer);
     intake_free(intake);
 }
 

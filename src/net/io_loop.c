@@ -111,14 +111,11 @@ static void fire_deadlines(struct rfi_loop *loop)
     if (loop->now_ns < loop->next_deadline_ns)
         return;
     loop->next_deadline_ns = UINT64_MAX;
-    struct rfi_conn *next = NULL;
-    for (struct rfi_conn *conn = loop->timed; conn != NULL; conn = next) {
-        next = conn->timed_next; /* handling may unlink `conn`, no other */
-        if (conn->deadline_ns <= loop->now_ns)
-            rfi_conn_handle_deadline(conn);
-        else
-            rfi_loop_add_deadline(loop, conn->deadline_ns);
-    }
+    struct rfi_heap_node *node = NULL;
+    while ((node = rfi_heap_take(&loop->timed, loop->now_ns)) != NULL)
+        rfi_conn_handle_deadline(
+            (struct rfi_conn *)(void *)((char *)node - offsetof(struct rfi_conn, timed)));
+    rfi_loop_add_deadline(loop, rfi_heap_next(&loop->timed));
     if (loop != &loop->transport->loops[0])
         return;
     (void)pthread_mutex_lock(&loop->transport->mutex);

@@ -44,7 +44,7 @@ struct rfi_loop {
     /* owner: the loop's thread */
     enum rfi_source_kind inbox_source;
     struct rfi_conn *conns;         /* adopted and not closed */
-    struct rfi_conn *timed;         /* those with a deadline */
+    struct rfi_heap timed;          /* those with a deadline */
     struct rfi_conn *dead;          /* closed, kept until this round of events is over */
     struct rfi_listener *listeners; /* loop 0; under transport->mutex */
     uint64_t now_ns;                /* of this round */

@@ -25,6 +25,12 @@ rf_err rfi_peers_init(struct rfi_bridge *bridge)
     return RF_OK;
 }
 
+void rfi_peer_set_text(char **text, const char *value)
+{
+    free(*text);
+    *text = value[0] != '\0' ? strdup(value) : NULL;
+}
+
 static void free_directs(struct rfi_peer *peer)
 {
     struct rfi_map_entry *entry = NULL;
@@ -40,6 +46,8 @@ static void peer_free(struct rfi_peer *peer)
     rfi_map_free(peer->replies);
     rfi_dedup_fini(&peer->dedup);
     rfi_link_free(peer->link);
+    free(peer->instance_id);
+    free(peer->last_error);
     free(peer);
 }
 
@@ -62,16 +70,16 @@ static uint32_t shard_index(const struct rfi_bridge *bridge, const char *network
 
 static struct rfi_peer *peer_new(struct rfi_bridge *bridge, const char *network_id)
 {
-    struct rfi_peer *peer = calloc(1, sizeof *peer);
+    size_t id_size = strlen(network_id) + 1;
+    struct rfi_peer *peer = calloc(1, sizeof *peer + id_size);
     if (peer == NULL)
         return NULL;
+    memcpy(peer->id, network_id, id_size);
     peer->bridge = bridge;
     peer->shard = bridge->shards[shard_index(bridge, network_id)];
-    (void)snprintf(peer->id, sizeof peer->id, "%s", network_id);
     atomic_init(&peer->is_up, false);
     peer->ready_end = &peer->ready;
     peer->next_request_id = 1;
-    peer->next_ns = UINT64_MAX;
     rfi_dedup_init(&peer->dedup, ((uint64_t)rfi_random_u32() << 32) | rfi_random_u32());
     peer->replies = rfi_map_new();
     peer->link = rfi_native_link_new(peer);
@@ -127,7 +135,7 @@ void rfi_peer_release(struct rfi_peer *peer)
     bool is_last = --peer->holds == 0;
     (void)pthread_mutex_unlock(&peer->bridge->peers_mutex);
     if (is_last)
-        peer->shard->has_unneeded = true;
+        rfi_peer_check(peer);
 }
 
 void rfi_peer_want(struct rfi_peer *peer, bool is_wanted)
@@ -165,10 +173,17 @@ void rfi_peer_touch(struct rfi_peer *peer)
 
 void rfi_peer_due_at(struct rfi_peer *peer, uint64_t at_ns)
 {
-    if (at_ns < peer->next_ns)
-        peer->next_ns = at_ns;
-    if (at_ns < peer->shard->next_ns)
-        peer->shard->next_ns = at_ns;
+    if (at_ns != UINT64_MAX && (!peer->due.is_in || at_ns < peer->due.at))
+        rfi_heap_set(&peer->shard->due, &peer->due, at_ns);
+}
+
+void rfi_peer_check(struct rfi_peer *peer)
+{
+    if (peer->is_unneeded)
+        return;
+    peer->is_unneeded = true;
+    peer->next_unneeded = peer->shard->unneeded;
+    peer->shard->unneeded = peer;
 }
 
 static bool is_idle(const struct rfi_peer *peer, const struct rfi_link_stats *stats)
@@ -183,14 +198,19 @@ static bool has_nothing_to_remember(const struct rfi_link_stats *stats)
     return stats->cursor_in == 0 && stats->cursor_out == 0 && stats->sent_messages == 0;
 }
 
-/* Three quarters full, and this one had its time to come back. */
+/* Three quarters full. */
+static bool is_crowded_locked(const struct rfi_bridge *bridge)
+{
+    return rfi_map_count(bridge->peers) >= bridge->peers_max - bridge->peers_max / 4;
+}
+
+/* And this one had its time to come back. */
 static bool must_forget_locked(const struct rfi_peer *peer)
 {
     const struct rfi_bridge *bridge = peer->bridge;
     uint64_t patience_ns =
         FORGET_INTERVALS * (uint64_t)bridge->config->heartbeat_interval_ms * RFI_NS_PER_MS;
-    return rfi_map_count(bridge->peers) >= bridge->peers_max - bridge->peers_max / 4 &&
-           peer->shard->now_ns >= peer->down_ns + patience_ns;
+    return is_crowded_locked(bridge) && peer->shard->now_ns >= peer->down_ns + patience_ns;
 }
 
 static void unlist(struct rfi_peer *peer)
@@ -201,32 +221,52 @@ static void unlist(struct rfi_peer *peer)
         peer->shard->peers = peer->next;
     if (peer->next != NULL)
         peer->next->prev = peer->prev;
+    rfi_heap_remove(&peer->shard->due, &peer->due);
+}
+
+/* Free it, if nobody holds it and it has nothing to remember. */
+static void forget(struct rfi_peer *peer)
+{
+    struct rfi_link_stats stats;
+    rfi_link_get_stats(peer->link, &stats);
+    if (!is_idle(peer, &stats))
+        return;
+    bool is_blank = has_nothing_to_remember(&stats);
+    (void)pthread_mutex_lock(&peer->bridge->peers_mutex);
+    bool is_free = peer->holds == 0 && (is_blank || must_forget_locked(peer));
+    if (is_free)
+        (void)rfi_map_remove(peer->bridge->peers, peer->id);
+    (void)pthread_mutex_unlock(&peer->bridge->peers_mutex);
+    if (!is_free)
+        return;
+    if (!is_blank)
+        rf_log(RF_LOG_INFO, "NET-PEER-FORGOTTEN", "network=%s reason=\"too many networks\"",
+               peer->id);
+    if (peer->is_listed)
+        unlist(peer);
+    peer_free(peer);
 }
 
 void rfi_peers_sweep(struct rfi_shard *shard)
 {
-    if (!shard->has_unneeded)
+    if (shard->unneeded == NULL)
         return;
-    shard->has_unneeded = false;
+    struct rfi_bridge *bridge = shard->bridge;
+    (void)pthread_mutex_lock(&bridge->peers_mutex);
+    bool is_crowded = is_crowded_locked(bridge);
+    (void)pthread_mutex_unlock(&bridge->peers_mutex);
     struct rfi_peer *next = NULL;
-    for (struct rfi_peer *peer = shard->peers; peer != NULL; peer = next) {
+    struct rfi_peer *unneeded = shard->unneeded;
+    shard->unneeded = NULL;
+    for (struct rfi_peer *peer = unneeded; peer != NULL; peer = peer->next_unneeded)
+        peer->is_unneeded = false;
+    for (struct rfi_peer *peer = is_crowded ? NULL : unneeded; peer != NULL; peer = next) {
+        next = peer->next_unneeded;
+        forget(peer);
+    }
+    /* A crowded table also asks those that had something to remember when it was their turn. */
+    for (struct rfi_peer *peer = is_crowded ? shard->peers : NULL; peer != NULL; peer = next) {
         next = peer->next;
-        struct rfi_link_stats stats;
-        rfi_link_get_stats(peer->link, &stats);
-        if (!is_idle(peer, &stats))
-            continue;
-        bool is_blank = has_nothing_to_remember(&stats);
-        (void)pthread_mutex_lock(&peer->bridge->peers_mutex);
-        bool is_free = peer->holds == 0 && (is_blank || must_forget_locked(peer));
-        if (is_free)
-            (void)rfi_map_remove(peer->bridge->peers, peer->id);
-        (void)pthread_mutex_unlock(&peer->bridge->peers_mutex);
-        if (!is_free)
-            continue;
-        if (!is_blank)
-            rf_log(RF_LOG_INFO, "NET-PEER-FORGOTTEN", "network=%s reason=\"too many networks\"",
-                   peer->id);
-        unlist(peer);
-        peer_free(peer);
+        forget(peer);
     }
 }

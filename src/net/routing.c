@@ -29,7 +29,7 @@ rf_err rfi_shard_new(struct rfi_bridge *bridge, uint32_t index, struct rfi_shard
     struct rfi_shard *shard = aligned_alloc(64, (sizeof *shard + 63) & ~(size_t)63);
     if (shard == NULL)
         return RF_ENOMEM;
-    *shard = (struct rfi_shard){.bridge = bridge, .index = index, .next_ns = UINT64_MAX};
+    *shard = (struct rfi_shard){.bridge = bridge, .index = index};
     rf_err err = rfi_inbox_init(&shard->inbox, false);
     if (err == RF_OK && pthread_mutex_init(&shard->run_mutex, NULL) != 0) {
         rfi_inbox_fini(&shard->inbox);
@@ -131,14 +131,19 @@ static void pump_dirty(struct rfi_shard *shard)
 
 static void tick_due(struct rfi_shard *shard)
 {
-    if (shard->now_ns < shard->next_ns)
-        return;
-    shard->next_ns = UINT64_MAX;
-    for (struct rfi_peer *peer = shard->peers; peer != NULL; peer = peer->next) {
-        if (peer->next_ns <= shard->now_ns)
-            rfi_peer_tick(peer);
-        if (peer->next_ns < shard->next_ns)
-            shard->next_ns = peer->next_ns;
+    /* First all of them, then their ticks, which may set the next time to now. */
+    struct rfi_peer *due = NULL;
+    struct rfi_heap_node *node = NULL;
+    while ((node = rfi_heap_take(&shard->due, shard->now_ns)) != NULL) {
+        struct rfi_peer *peer =
+            (struct rfi_peer *)(void *)((char *)node - offsetof(struct rfi_peer, due));
+        peer->next_due = due;
+        due = peer;
+    }
+    while (due != NULL) {
+        struct rfi_peer *peer = due;
+        due = peer->next_due;
+        rfi_peer_tick(peer);
     }
 }
 
@@ -195,9 +200,10 @@ static void run_errand(void *arg)
             stand_in(shard);
             if (rfi_errands.is_revoked)
                 break;
-            is_over = rfi_inbox_give_back(&shard->inbox, shard->dirty != NULL ||
-                                                             shard->next_ns < shard->wake_ns ||
-                                                             i + 1 == STAND_IN_ROUNDS);
+            is_over = rfi_inbox_give_back(&shard->inbox,
+                                          shard->dirty != NULL ||
+                                              rfi_heap_next(&shard->due) < shard->wake_ns ||
+                                              i + 1 == STAND_IN_ROUNDS);
         }
     }
     rfi_shard_unref(shard);
@@ -227,8 +233,8 @@ static void *run_shard(void *arg)
          * not be slept over. What is posted meanwhile, the stopper handles. */
         if (atomic_load_explicit(&shard->is_stopping, memory_order_acquire))
             break;
-        shard->wake_ns = shard->next_ns;
-        rfi_inbox_wait(&shard->inbox, shard->next_ns);
+        shard->wake_ns = rfi_heap_next(&shard->due);
+        rfi_inbox_wait(&shard->inbox, shard->wake_ns);
     }
     return NULL;
 }

@@ -5,6 +5,7 @@
 #define RFI_ROUTING_H
 
 #include "core/base/errand.h"
+#include "core/base/heap.h"
 #include "core/base/inbox.h"
 #include "net/transport.h"
 #include <pthread.h>
@@ -32,9 +33,10 @@ struct rfi_shard {
     _Alignas(64) struct rfi_peer *peers; /* that the thread has met */
     struct rfi_peer *dirty;              /* to be pumped in this turn */
     struct rfi_intake *intakes;
-    bool has_unneeded; /* a peer lost its last hold in this turn */
+    struct rfi_peer *unneeded; /* that may be forgotten, to be looked at in this turn */
+    struct rfi_heap due;       /* peers, by when to look at them again */
     struct rfi_buf scratch, frame;
-    uint64_t now_ns, next_ns;
+    uint64_t now_ns;
     uint64_t wake_ns; /* when the thread that sleeps will look by itself */
     /* any thread */
     _Alignas(64) struct rfi_inbox inbox;

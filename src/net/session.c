@@ -20,7 +20,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SILENT_INTERVALS = 3, BLOCKED_LOOK_MS = 5, UNDERWAY_MS = 100, TAP_TRIES = 2 };
+enum {
+    SILENT_INTERVALS = 3,
+    BLOCKED_LOOK_MS = 5,
+    UNDERWAY_MS = 100,
+    TAP_TRIES = 2,
+    SLACK_FROM_MS = 500,
+    SLACK_MS = 20
+};
 
 static void admit(struct rfi_session *session);
 
@@ -61,7 +68,8 @@ enum verdict { ADMIT, PROBE, YIELD };
 static bool is_same_process(const struct rfi_peer *peer, const struct rfi_session *session)
 {
     return session->is_native && peer->session->is_native &&
-           memcmp(peer->incarnation, session->hello.native.incarnation, RFI_INCARNATION_SIZE) == 0;
+           memcmp(peer->incarnation, session->greeting->hello.native.incarnation,
+                  RFI_INCARNATION_SIZE) == 0;
 }
 
 static enum verdict judge(const struct rfi_peer *peer, const struct rfi_session *session)
@@ -90,9 +98,10 @@ static void probe(struct rfi_peer *peer, struct rfi_session *claim)
     rfi_conn_ping(old->conn);
     if (old->is_native) { /* native TCP has no ping: any question will do */
         struct rfi_buf text;
-        rfi_uuid4(peer->probe_id);
+        rfi_uuid4(claim->greeting->probe_id);
         rfi_buf_init(&text);
-        rfi_rust_write_actors_request(peer->probe_id, peer->bridge->config->network_id, &text);
+        rfi_rust_write_actors_request(claim->greeting->probe_id, peer->bridge->config->network_id,
+                                      &text);
         if (!text.is_failed)
             rfi_link_send_json(peer->link, text.data, text.size);
         rfi_buf_fini(&text);
@@ -120,7 +129,7 @@ void rfi_session_handle_claim(struct rfi_shard *shard, struct rfi_item *item)
     struct rfi_session *session = SESSION_OF(item, claim_item);
     struct rfi_peer *peer = session->peer;
     rfi_peer_list(peer);
-    session->is_native = session->hello.is_native;
+    session->is_native = session->greeting->hello.is_native;
     if (atomic_load_explicit(&session->bridge->is_closing, memory_order_relaxed)) {
         turn_away(session, RF_ECLOSED, "shutting_down");
         return;
@@ -178,14 +187,14 @@ static uint64_t known_cursor(const struct rfi_native_hello *hello, const uint8_t
 static bool is_stale(const struct rfi_session *session)
 {
     const struct rfi_peer *peer = session->peer;
-    const struct rfi_native_hello *theirs = &session->hello.native;
+    const struct rfi_native_hello *theirs = &session->greeting->hello.native;
     if (!session->is_native)
         return false;
     if (session->is_dialled) {
         struct rfi_native_hello now = {.cursor = 0};
         rfi_link_hello(peer->link, theirs->incarnation, &now);
         return known_cursor(&now, theirs->incarnation) !=
-               known_cursor(&session->sent, theirs->incarnation);
+               known_cursor(&session->greeting->sent, theirs->incarnation);
     }
     if (!peer->has_incarnation ||
         memcmp(peer->incarnation, theirs->incarnation, RFI_INCARNATION_SIZE) != 0)
@@ -200,7 +209,7 @@ static void send_response(struct rfi_session *session)
     const struct rfi_peer *peer = session->peer;
     struct rfi_hello hello;
     rfi_session_fill_hello(session->bridge, session->is_native ? peer->link : NULL,
-                           session->hello.native.incarnation, &hello);
+                           session->greeting->hello.native.incarnation, &hello);
     struct rfi_buf text;
     rfi_buf_init(&text);
     rfi_handshake_write_response(&hello, session->is_native, &text);
@@ -212,7 +221,7 @@ static void send_response(struct rfi_session *session)
 static rf_err start_native(struct rfi_session *session)
 {
     struct rfi_peer *peer = session->peer;
-    const struct rfi_native_hello *hello = &session->hello.native;
+    const struct rfi_native_hello *hello = &session->greeting->hello.native;
     bool is_restarted = peer->has_incarnation &&
                         memcmp(peer->incarnation, hello->incarnation, RFI_INCARNATION_SIZE) != 0;
     if (is_restarted) {
@@ -241,7 +250,7 @@ static bool announce_up(struct rfi_session *session)
 {
     struct rfi_peer *peer = session->peer;
     struct rfi_bridge *bridge = session->bridge;
-    (void)snprintf(peer->instance_id, sizeof peer->instance_id, "%s", session->hello.instance_id);
+    rfi_peer_set_text(&peer->instance_id, session->greeting->hello.instance_id);
     peer->up_count++;
     session->up_ns = session->last_input_ns = peer->shard->now_ns;
     session->up_wall_ns = rfi_clock_wall_ns();
@@ -250,8 +259,9 @@ static bool announce_up(struct rfi_session *session)
     atomic_store_explicit(&peer->is_up, true, memory_order_release);
     (void)atomic_exchange_explicit(&session->is_dial_reported, true, memory_order_relaxed);
     rf_log(RF_LOG_INFO, "NET-LINK-UP", "network=%s instance=%s address=%s wire=%s direction=%s",
-           peer->id, rfi_name_or_mark(peer->instance_id), rfi_conn_peer(session->conn),
-           wire_name(session), session->is_dialled ? "dialled" : "accepted");
+           peer->id, rfi_name_or_mark(session->greeting->hello.instance_id),
+           rfi_conn_peer(session->conn), wire_name(session),
+           session->is_dialled ? "dialled" : "accepted");
     return rfi_control_linked(bridge, session->dial_id, peer->id);
 }
 
@@ -309,6 +319,8 @@ static void admit(struct rfi_session *session)
                         err != RF_OK ? "the link cannot go on" : "no longer wanted");
         return;
     }
+    free(session->greeting);
+    session->greeting = NULL;
     rfi_conn_approve(session->conn);
     rfi_feeds_set_all_ready(peer);
     rfi_peer_touch(peer);
@@ -327,7 +339,7 @@ static void leave_peer(struct rfi_session *session, rf_err err, const char *reas
     (void)atomic_fetch_sub_explicit(&bridge->live_count, 1, memory_order_relaxed);
     peer->down_ns = peer->shard->now_ns;
     peer->last_err = err;
-    (void)snprintf(peer->last_error, sizeof peer->last_error, "%s", reason);
+    rfi_peer_set_text(&peer->last_error, reason);
     if (session->is_native) {
         rfi_link_down(peer->link);
         rfi_native_fail_replies(peer, RF_ENOTCONNECTED);
@@ -439,6 +451,14 @@ static void write_native(struct rfi_peer *peer)
     }
 }
 
+/* What is far away can wait a little longer: so the heartbeats of many idle links share a wake-up. */
+static uint64_t with_slack(uint64_t at_ns, uint64_t now_ns)
+{
+    if (at_ns == UINT64_MAX || at_ns < now_ns + SLACK_FROM_MS * RFI_NS_PER_MS)
+        return at_ns;
+    return (at_ns / (SLACK_MS * RFI_NS_PER_MS) + 1) * (SLACK_MS * RFI_NS_PER_MS);
+}
+
 static void set_due(struct rfi_peer *peer)
 {
     const struct rfi_session *session = peer->session;
@@ -448,9 +468,9 @@ static void set_due(struct rfi_peer *peer)
         uint64_t soon_ns = now_ns + BLOCKED_LOOK_MS * RFI_NS_PER_MS;
         if (next_ns < soon_ns && rfi_conn_unsent(session->conn) >= RFI_UNSENT_HIGH_BYTES)
             next_ns = soon_ns; /* nothing can be written before on_drain */
-        rfi_peer_due_at(peer, next_ns);
+        rfi_peer_due_at(peer, with_slack(next_ns, now_ns));
     } else if (session != NULL) {
-        rfi_peer_due_at(peer, rfi_rust_next_ns(session));
+        rfi_peer_due_at(peer, with_slack(rfi_rust_next_ns(session), now_ns));
     }
     if (peer->has_taps && session != NULL)
         rfi_peer_due_at(peer, peer->tap_look_ns);
@@ -472,7 +492,6 @@ void rfi_peer_tick(struct rfi_peer *peer)
 {
     uint64_t now_ns = peer->shard->now_ns;
     struct rfi_session *session = peer->session;
-    peer->next_ns = UINT64_MAX;
     if (session != NULL) {
         rf_err err =
             session->is_native ? rfi_link_tick(peer->link, now_ns) : rfi_rust_tick(session, now_ns);
@@ -483,7 +502,7 @@ void rfi_peer_tick(struct rfi_peer *peer)
     }
     settle_claim(peer);
     if (peer->session == NULL)
-        peer->shard->has_unneeded = true; /* it may be time to forget this one */
+        rfi_peer_check(peer); /* it may be time to forget this one */
     if (peer->session == NULL && peer->feeds != NULL) {
         uint64_t limit_ns = peer->down_ns + tap_patience_ns(peer->bridge);
         if (now_ns >= limit_ns)

@@ -83,10 +83,11 @@ static void inquiry_free(struct inquiry *inquiry)
 
 static void handle_inquiry(struct rfi_shard *shard, struct rfi_item *item)
 {
+    (void)shard;
     struct inquiry *inquiry = (struct inquiry *)item;
     struct rfi_peer *peer = inquiry->peer;
     peer->pending_count--;
-    shard->has_unneeded = true;
+    rfi_peer_check(peer);
     /* An answer belongs to the session of its question; a question that found no actor (0) was
      * answered by the link. */
     if (inquiry->request_id != 0 && peer->up_count == inquiry->up_count &&

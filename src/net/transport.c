@@ -221,15 +221,16 @@ struct rfi_loop *rfi_transport_pick_loop(struct rfi_transport *transport)
 static struct rfi_conn *new_dialled(struct rfi_transport *transport,
                                     const struct rfi_endpoint *endpoint, void *conn_user)
 {
-    struct rfi_dial *dial = calloc(1, sizeof *dial);
-    struct rfi_conn *conn = dial != NULL ? rfi_conn_new(transport, true) : NULL;
+    struct rfi_conn_dial *dial = calloc(1, sizeof *dial);
+    char peer[sizeof endpoint->host + 16];
+    bool is_v6 = strchr(endpoint->host, ':') != NULL;
+    (void)snprintf(peer, sizeof peer, "%s%s%s:%u", is_v6 ? "[" : "", endpoint->host,
+                   is_v6 ? "]" : "", (unsigned)endpoint->port);
+    struct rfi_conn *conn = dial != NULL ? rfi_conn_new(transport, true, peer) : NULL;
     if (conn == NULL) {
         free(dial);
         return NULL;
     }
-    bool is_v6 = strchr(endpoint->host, ':') != NULL;
-    (void)snprintf(conn->peer, sizeof conn->peer, "%s%s%s:%u", is_v6 ? "[" : "", endpoint->host,
-                   is_v6 ? "]" : "", (unsigned)endpoint->port);
     conn->dial = dial;
     conn->wire = endpoint->wire;
     rfi_conn_set_user(conn, conn_user);

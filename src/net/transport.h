@@ -64,7 +64,7 @@ struct rfi_transport_ops {
     void (*on_pong)(void *user, struct rfi_conn *conn);
     /* rfi_conn_unsent fell below write_low_bytes after having been above. */
     void (*on_drain)(void *user, struct rfi_conn *conn);
-    /* `reason` for the log. Also for a dial that never opened: then err says why (RF_ETIMEOUT, RF_ESYS,
+    /* `reason` for the log; valid as long as `conn`. Also for a dial that never opened: then err says why (RF_ETIMEOUT, RF_ESYS,
      * RF_EPROTO …). */
     void (*on_closed)(void *user, struct rfi_conn *conn, rf_err err, const char *reason);
     /* Does everything behind the transport rest? Then a loop may look for more (poll_us) without taking the

@@ -3,6 +3,7 @@
 #ifndef RFI_TRANSPORT_INTERNAL_H
 #define RFI_TRANSPORT_INTERNAL_H
 
+#include "core/base/heap.h"
 #include "net/chunks.h"
 #include "net/pending.h"
 #include "net/resolver.h"

@@ -18,7 +18,8 @@
  * NOTE lending. A thread may stand in for an owner that sleeps on a futex: borrow takes its place in one step, which
  * only one thread can do and only while it is ASLEEP. Posts do not wake anybody then; the borrower
  * looks after the queue, and give_back is O1 and O2 of the note below on its behalf. The real owner stays in the
- * kernel. When its deadline passes while it is LENT it turns that into RECALLED, and the borrower wakes it
+ * kernel, or is on its way there: between its O1 and O2 it may be LENT already. So its O2 looks at head only (the
+ * rest of the queue is looked at before O1), and it takes its place back only where it is ASLEEP still. When its deadline passes while it is LENT it turns that into RECALLED, and the borrower wakes it
  * in the end. So there is one owner at a time, and each hand-over of the place is an acquire that meets a
  * release on the same word ([IB3]).
  *
@@ -166,6 +167,8 @@ struct rfi_mpsc_node *rfi_inbox_take(struct rfi_inbox *inbox)
 bool rfi_inbox_sleep_begin(struct rfi_inbox *inbox)
 {
     uint32_t expected = AWAKE;
+    if (!rfi_mpsc_is_empty(&inbox->queue))
+        return false; /* while it is ours to look at */
     /* [IB2] seq_cst: O1 of the note above. acquire on failure: see [IB3], what the waker set is ours
      * to see */
     if (!atomic_compare_exchange_strong_explicit(&inbox->state, &expected, ASLEEP,
@@ -175,8 +178,17 @@ bool rfi_inbox_sleep_begin(struct rfi_inbox *inbox)
         return false;
     }
     inbox->is_asleep = true;
-    if (rfi_mpsc_is_empty(&inbox->queue)) /* O2 */
+    if (!rfi_mpsc_has_news(&inbox->queue)) /* O2, by who may be no owner any more */
         return true;
+    expected = ASLEEP;
+    /* [IB3] acq_rel: as the deadline in rfi_inbox_wait */
+    if (atomic_compare_exchange_strong_explicit(&inbox->state, &expected, AWAKE,
+                                                memory_order_acq_rel, memory_order_relaxed)) {
+        inbox->is_asleep = false;
+        return false;
+    }
+    if (expected != NOTIFIED)
+        return true; /* LENT: who stands in for us sees the item; the owner of an event_fd lends nothing */
     rfi_inbox_sleep_end(inbox);
     return false;
 }
