@@ -290,6 +290,9 @@ static void *loop_main(void *argument)
         if (!loop->is_deaf && atomic_load_explicit(&loop->transport->is_deaf, memory_order_acquire))
             close_listeners(loop);
         bury_dead(loop);
+        /* Flushing may have made room that a shard waits for; a thread that sleeps keeps no promise. */
+        if (rfi_errands.count > 0 && !run_errands(loop))
+            return NULL;
         int count = wait_for_events(loop, events, may_poll(loop, last_activity_ns));
         if (count > 0)
             last_activity_ns = loop->now_ns = rfi_clock_ns();
