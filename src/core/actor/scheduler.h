@@ -29,7 +29,7 @@ enum {
     RFI_NEXT_IN_ROW = 48,     /* activations from the slot before the ring has its turn */
     RFI_INJECT_EVERY = 61,    /* activations before the inject queue has its turn */
     RFI_SHARE_EVERY = 64,     /* looks at the clock between two thoughts about sharing */
-    RFI_SEARCH_ROUNDS = 3     /* before a worker sleeps */
+    RFI_SEARCH_ROUNDS = 12 /* before a worker sleeps: about as long as waking it takes */
 };
 
 /* The ring of one worker: the owner appends, the owner and thieves take at the front. */
@@ -78,6 +78,8 @@ struct rfi_runtime_hooks {
     void (*on_event)(void *user, const rf_event *event);
     /* The last reference of an actor is gone: free the memory that it is in. Any thread. */
     void (*free_actor)(struct rfi_actor *actor);
+    /* Its name, borrowed from the actor. Any thread. */
+    const char *(*id_of)(const struct rfi_actor *actor);
 };
 
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): as above */
