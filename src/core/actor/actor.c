@@ -226,12 +226,12 @@ static void measure(struct rfi_worker *worker)
         uint64_t batch =
             elapsed == 0 ? RFI_BATCH_MAX : (uint64_t)RFI_BATCH_NS * worker->clock_every / elapsed;
         worker->batch_max = batch < 1 ? 1 : batch > RFI_BATCH_MAX ? RFI_BATCH_MAX : (uint32_t)batch;
-        atomic_store_explicit(&worker->is_cheap, worker->batch_max == RFI_BATCH_MAX,
+        atomic_store_explicit(&worker->is_cheap, worker->batch_max >= RFI_BATCH_CHEAP,
                               memory_order_relaxed); /* to look at */
     }
     rfi_count(&worker->done_count, worker->clock_every);
     worker->clock_every =
-        worker->batch_max == RFI_BATCH_MAX ? RFI_CLOCK_EVERY_MAX : RFI_CLOCK_EVERY;
+        worker->batch_max >= RFI_BATCH_CHEAP ? RFI_CLOCK_EVERY_MAX : RFI_CLOCK_EVERY;
     worker->until_clock = worker->clock_every;
     worker->last_ns = now;
     if (--worker->until_share == 0) {
@@ -314,15 +314,16 @@ void rfi_actor_run(struct rfi_worker *worker, struct rfi_actor *actor)
         }
         if (actor->wants_resume) {
             verdict = run_resume(ctx);
-            /* What it made is warm in this core's cache now: let the target have its turn. */
-            if (verdict == RFI_GO_ON && worker->next != NULL)
-                break;
         } else {
             struct rfi_delivery *delivery = next_delivery(ctx);
             if (delivery == NULL)
                 return;
             verdict = run_one(ctx, delivery);
         }
+        /* What a generator made is warm in this core's cache now: let the target have its turn. */
+        if (__builtin_expect(actor->wants_resume, 0) && verdict == RFI_GO_ON &&
+            worker->next != NULL)
+            break;
         if (--worker->until_clock == 0)
             measure(worker);
     }

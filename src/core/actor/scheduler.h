@@ -22,14 +22,15 @@ struct rfi_runtime;
 enum {
     RFI_WORKERS_MAX = 64,     /* one bit each in `sleepers` */
     RFI_RING_SIZE = 256,      /* actors; a power of two */
-    RFI_BATCH_MAX = 256,      /* messages of one activation */
+    RFI_BATCH_MAX = 512,      /* messages of one activation */
+    RFI_BATCH_CHEAP = 256,    /* so many take less than that: see sharing.c */
     RFI_BATCH_NS = 100000,    /* and about this long */
     RFI_CLOCK_EVERY = 8,      /* messages between two looks at the clock, */
     RFI_CLOCK_EVERY_MAX = 32, /* and when they take no time to speak of */
     RFI_NEXT_IN_ROW = 48,     /* activations from the slot before the ring has its turn */
     RFI_INJECT_EVERY = 61,    /* activations before the inject queue has its turn */
     RFI_SHARE_EVERY = 64,     /* looks at the clock between two thoughts about sharing */
-    RFI_SEARCH_ROUNDS = 12 /* before a worker sleeps: about as long as waking it takes */
+    RFI_SEARCH_ROUNDS = 12    /* before a worker sleeps: about as long as waking it takes */
 };
 
 /* The ring of one worker: the owner appends, the owner and thieves take at the front. */
