@@ -321,7 +321,7 @@ void rfi_actor_run(struct rfi_worker *worker, struct rfi_actor *actor)
             verdict = run_one(ctx, delivery);
         }
         /* What a generator made is warm in this core's cache now: let the target have its turn. */
-        if (__builtin_expect(actor->wants_resume, 0) && verdict == RFI_GO_ON &&
+        if (verdict == RFI_GO_ON && __builtin_expect(actor->wants_resume, 0) &&
             worker->next != NULL)
             break;
         if (--worker->until_clock == 0)
