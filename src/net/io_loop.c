@@ -277,6 +277,7 @@ static void *loop_main(void *argument)
     struct epoll_event events[EVENTS_PER_ROUND];
     uint64_t last_activity_ns = 0;
     rfi_errands.is_open = true;
+    rfi_errands.may_linger = true;
     rfi_errands.watch = &loop->watch;
     /* relaxed: read by who has revoked us, which orders it ([WT1]) */
     atomic_store_explicit(&loop->errands, &rfi_errands, memory_order_relaxed);
@@ -293,7 +294,8 @@ static void *loop_main(void *argument)
         /* Flushing may have made room that a shard waits for; a thread that sleeps keeps no promise. */
         if (rfi_errands.count > 0 && !run_errands(loop))
             return NULL;
-        int count = wait_for_events(loop, events, may_poll(loop, last_activity_ns));
+        bool is_awake = rfi_errands.count > 0 || may_poll(loop, last_activity_ns);
+        int count = wait_for_events(loop, events, is_awake);
         if (count > 0)
             last_activity_ns = loop->now_ns = rfi_clock_ns();
         for (int i = 0; i < count; i++)
@@ -302,7 +304,9 @@ static void *loop_main(void *argument)
             return NULL; /* another thread is the loop's by now */
         bury_dead(loop);
     }
-    rfi_errands_run();
+    rfi_errands.may_linger = false;
+    while (rfi_errands.count > 0 && !rfi_errands.is_revoked)
+        rfi_errands_run();
     if (rfi_errands.is_revoked)
         return NULL;
     rfi_errands.is_open = false;

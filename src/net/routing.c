@@ -17,7 +17,7 @@
 
 enum {
     ITEMS_PER_TURN = 1024,
-    STAND_IN_NS = 500000, /* another thread looks after the shard for about so long */
+    STAND_IN_NS = 100000, /* another thread looks after the shard for about so long at a time */
     STAND_IN_ROUNDS = 8   /* and comes back so often for what was posted meanwhile */
 };
 
@@ -158,54 +158,85 @@ static bool take_turn(struct rfi_shard *shard)
     return shard->dirty == NULL && handled < ITEMS_PER_TURN;
 }
 
+enum stay { STAY_DONE, STAY_LONGER, STAY_REVOKED };
+
 /* In the place of the shard's thread, on a thread that brought work for it: an I/O loop, which then also runs the
  * actors that the messages are for, or an actor worker. What comes of it (a frame with the answer)
- * is pumped once, after the actors. A long turn goes to the shard's thread. */
-static void stand_in(struct rfi_shard *shard)
+ * is pumped once, after the actors. */
+static enum stay stand_in(struct rfi_shard *shard)
 {
     rf_network *net = shard->bridge->net;
     uint64_t until_ns = rfi_clock_ns() + STAND_IN_NS;
     bool is_guest = rfi_network_guest_begin(net);
-    bool has_time = true;
-    bool is_done;
-    /* relaxed: only this thread compares it with its own */
-    atomic_store_explicit(&shard->borrower, &rfi_errands, memory_order_relaxed);
+    enum rfi_guest_stop stop = RFI_GUEST_DONE;
+    bool is_done = false;
     do {
         shard->now_ns = rfi_clock_ns();
         size_t handled = handle_inbox(shard, ITEMS_PER_TURN);
-        if (is_guest && rfi_network_guest_run(net, until_ns)) {
-            has_time = false;
-            if (rfi_errands.is_revoked) {
-                rfi_network_guest_end(net);
-                return; /* the shard is no longer ours, see rfi_shard_revoke */
-            }
+        if (is_guest)
+            stop = rfi_network_guest_run(net, until_ns);
+        if (stop == RFI_GUEST_REVOKED || stop == RFI_GUEST_LEAVE) {
+            rfi_network_guest_end(net);
+            is_guest = false;
         }
-        is_done = take_turn(shard) && handled < ITEMS_PER_TURN;
-        has_time = has_time && shard->now_ns < until_ns;
-    } while (has_time && (!is_done || rfi_inbox_has(&shard->inbox)));
-    if (is_guest)
+        if (stop == RFI_GUEST_REVOKED)
+            return STAY_REVOKED; /* the shard is no longer ours, see rfi_shard_revoke */
+        is_done = take_turn(shard) && handled < ITEMS_PER_TURN && stop != RFI_GUEST_MORE &&
+                  !rfi_inbox_has(&shard->inbox);
+    } while (!is_done && shard->now_ns < until_ns);
+    if (is_guest && is_done)
         rfi_network_guest_end(net);
-    atomic_store_explicit(&shard->borrower, NULL, memory_order_relaxed); /* as above */
+    return is_done ? STAY_DONE : STAY_LONGER;
+}
+
+/* The time is up. A loop looks at its sockets and goes on; any other thread has an owner to give the shard to.
+ * True: this thread stays. */
+static bool linger(struct rfi_shard *shard)
+{
+    if (rfi_errands.may_linger && rfi_errands_add(run_errand, shard) == RFI_ERRAND_ADDED)
+        return true;
+    rfi_network_guest_end(shard->bridge->net);
+    return false;
+}
+
+static void set_borrower(struct rfi_shard *shard, const void *borrower)
+{
+    /* relaxed: a thread compares it with its own, or is ordered by a revocation */
+    atomic_store_explicit(&shard->borrower, borrower, memory_order_relaxed);
+}
+
+static bool is_borrower(const struct rfi_shard *shard)
+{
+    return atomic_load_explicit(&shard->borrower, memory_order_relaxed) == &rfi_errands; /* ours */
+}
+
+/* Stand in until there is nothing to do. False: the errand is on the list again. */
+static bool look_after(struct rfi_shard *shard)
+{
+    bool is_over = false;
+    for (int i = 0; !is_over; i++) {
+        set_borrower(shard, &rfi_errands);
+        enum stay stay = stand_in(shard);
+        if (stay == STAY_REVOKED || (stay == STAY_LONGER && linger(shard)))
+            return stay == STAY_REVOKED;
+        set_borrower(shard, NULL);
+        bool must_wake = stay == STAY_LONGER || shard->dirty != NULL || i + 1 == STAND_IN_ROUNDS ||
+                         rfi_heap_next(&shard->due) < shard->wake_ns;
+        is_over = rfi_inbox_give_back(&shard->inbox, must_wake);
+    }
+    return true;
 }
 
 static void run_errand(void *arg)
 {
     struct rfi_shard *shard = arg;
-    bool is_over = false;
-    /* When the thread is awake, or another one stands in, then that one sees what we posted. */
     if (rfi_errands.is_revoked)
         rfi_inbox_wake(&shard->inbox);
-    else if (rfi_inbox_has(&shard->inbox) && rfi_inbox_borrow(&shard->inbox)) {
-        for (int i = 0; i < STAND_IN_ROUNDS && !is_over; i++) {
-            stand_in(shard);
-            if (rfi_errands.is_revoked)
-                break;
-            is_over = rfi_inbox_give_back(&shard->inbox,
-                                          shard->dirty != NULL ||
-                                              rfi_heap_next(&shard->due) < shard->wake_ns ||
-                                              i + 1 == STAND_IN_ROUNDS);
-        }
-    }
+    /* When the thread is awake, or another one stands in, then that one sees what we posted. */
+    else if ((is_borrower(shard) ||
+              (rfi_inbox_has(&shard->inbox) && rfi_inbox_borrow(&shard->inbox))) &&
+             !look_after(shard))
+        return; /* the errand keeps its reference */
     rfi_shard_unref(shard);
 }
 

@@ -112,6 +112,7 @@ struct rfi_actor {
     _Atomic(uint8_t) status;           /* enum rfi_status; written by the token's owner */
     _Atomic(uint8_t) gone;             /* enum rfi_gone */
     _Atomic(uint8_t) guest_skips;      /* so often it is left to the workers, guest.c */
+    _Atomic(uint8_t) guest_strikes;    /* so often in a row it took its time with a guest */
     _Atomic(uint32_t) dropped, failed; /* written by the token's owner */
     _Atomic(struct rfi_outs *) pending_outs;
     _Atomic(uint64_t) received, emitted; /* written by the token's owner */

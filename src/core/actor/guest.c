@@ -19,7 +19,12 @@
 #include "core/base/clock.h"
 #include "core/base/errand.h"
 
-enum { GUEST_SKIPS = 255, GUEST_SLOW_NS = 300000 };
+enum {
+    GUEST_SKIPS = 255,
+    GUEST_SLOW_NS = 300000,       /* an activation ends after RFI_BATCH_NS or one callback */
+    GUEST_TOO_SLOW_NS = 5000000,  /* no processor that somebody else had for a while explains this */
+    GUEST_STRIKES = 3
+};
 
 static _Thread_local struct rfi_worker *guest;
 
@@ -46,8 +51,8 @@ static struct rfi_worker *take_sleeper(struct rfi_runtime *runtime)
 
 bool rfi_runtime_guest_begin(struct rfi_runtime *runtime)
 {
-    if (rfi_worker_current() != NULL)
-        return false;
+    if (guest != NULL || rfi_worker_current() != NULL)
+        return guest != NULL && guest->runtime == runtime;
     /* [GU1] seq_cst, both: NOTE guest */
     (void)atomic_fetch_add_explicit(&runtime->guests, 1, memory_order_seq_cst);
     if (!atomic_load_explicit(&runtime->is_stopping, memory_order_seq_cst))
@@ -62,40 +67,70 @@ bool rfi_runtime_guest_begin(struct rfi_runtime *runtime)
     return true;
 }
 
-bool rfi_runtime_guest_run(struct rfi_runtime *runtime, uint64_t until_ns)
+/* relaxed, all: a habit, not a state. A thread that lost its processor in between looks slow, too, but not always. */
+static void judge(struct rfi_actor *actor, uint64_t took_ns)
 {
-    uint64_t now_ns = 0;
+    uint8_t strikes = atomic_load_explicit(&actor->guest_strikes, memory_order_relaxed);
+    if (took_ns <= GUEST_SLOW_NS) {
+        if (strikes != 0)
+            atomic_store_explicit(&actor->guest_strikes, 0, memory_order_relaxed);
+        return;
+    }
+    if (took_ns < GUEST_TOO_SLOW_NS && strikes + 1 < GUEST_STRIKES) {
+        atomic_store_explicit(&actor->guest_strikes, strikes + 1, memory_order_relaxed);
+        return;
+    }
+    atomic_store_explicit(&actor->guest_skips, GUEST_SKIPS, memory_order_relaxed);
+}
+
+/* One activation. False: this thread was revoked meanwhile. */
+static bool run_watched(struct rfi_actor *actor, uint64_t *now_ns)
+{
+    uint64_t begin_ns = *now_ns;
+    rfi_mailbox_ref(&actor->box); /* the run may end it */
+    rfi_watch_enter();
+    rfi_actor_run(guest, actor);
+    bool is_ours = rfi_watch_leave();
+    *now_ns = rfi_clock_ns();
+    judge(actor, *now_ns - begin_ns);
+    rfi_mailbox_unref(&actor->box);
+    return is_ours;
+}
+
+enum rfi_guest_stop rfi_runtime_guest_run(struct rfi_runtime *runtime, uint64_t until_ns)
+{
+    uint64_t now_ns = rfi_clock_ns();
     while (!rfi_runtime_is_stopping(runtime)) {
         struct rfi_actor *actor = rfi_worker_find(guest);
         if (actor == NULL)
-            return false;
-        /* relaxed: a habit, not a state; the token makes us the only one */
+            return RFI_GUEST_DONE;
+        /* relaxed: as above; the token makes us the only one */
         uint8_t skips = atomic_load_explicit(&actor->guest_skips, memory_order_relaxed);
         if (skips > 0) {
             atomic_store_explicit(&actor->guest_skips, skips - 1, memory_order_relaxed);
             rfi_inject_push(runtime, actor, actor);
-            return true;
+            return RFI_GUEST_LEAVE;
         }
-        uint64_t begin_ns = now_ns != 0 ? now_ns : rfi_clock_ns();
-        rfi_mailbox_ref(&actor->box); /* the run may end it */
-        rfi_watch_enter();
-        rfi_actor_run(guest, actor);
-        bool is_revoked = !rfi_watch_leave();
-        now_ns = rfi_clock_ns();
-        if (now_ns - begin_ns > GUEST_SLOW_NS)
-            atomic_store_explicit(&actor->guest_skips, GUEST_SKIPS, memory_order_relaxed);
-        rfi_mailbox_unref(&actor->box);
-        if (is_revoked)
-            return true;
-        if (now_ns >= until_ns)
-            return guest->next != NULL || !rfi_ring_is_empty(&guest->ring);
+        if (!run_watched(actor, &now_ns))
+            return RFI_GUEST_REVOKED;
+        if (now_ns < until_ns)
+            continue;
+        if (rfi_ring_is_empty(&guest->ring))
+            return guest->next != NULL ? RFI_GUEST_MORE : RFI_GUEST_DONE;
+        /* Others may find that it pays to help. */
+        guest->is_lent = false;
+        rfi_runtime_notify(runtime);
+        guest->is_lent = true;
+        return RFI_GUEST_MORE;
     }
-    return false;
+    return RFI_GUEST_LEAVE;
 }
 
 void rfi_runtime_guest_end(struct rfi_runtime *runtime)
 {
     struct rfi_worker *worker = guest;
+    if (worker == NULL || worker->runtime != runtime)
+        return;
     guest = NULL;
     if (worker->next != NULL)
         rfi_worker_requeue(worker, worker->next);

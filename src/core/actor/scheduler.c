@@ -234,6 +234,10 @@ static void *run_worker(void *arg)
         struct rfi_actor *actor = find_local(worker);
         if (actor == NULL)
             actor = search(worker);
+        if (actor == NULL && rfi_errands.count > 0) {
+            rfi_errands_run(); /* they may make work */
+            continue;
+        }
         if (actor == NULL) {
             rfi_share_end(worker);
             if (!rfi_share_is_watchable(worker) || !watch(worker))
@@ -250,7 +254,8 @@ static void *run_worker(void *arg)
             (void)watch(worker);
         }
     }
-    rfi_errands_run();
+    while (rfi_errands.count > 0)
+        rfi_errands_run();
     rfi_errands.is_open = false;
     rfi_share_end(worker);
     /* What waits in the slot is as good as any queued actor to whoever cleans up. */

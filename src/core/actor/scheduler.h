@@ -10,6 +10,7 @@
 #define RFI_SCHEDULER_H
 
 #include "core/actor/timers.h"
+#include "core/base/errand.h"
 #include "core/base/mpsc.h"
 #include <pthread.h>
 #include <reflow/network.h>
@@ -144,7 +145,7 @@ void rfi_runtime_schedule(struct rfi_runtime *runtime, struct rfi_actor *actor);
 void rfi_worker_requeue(struct rfi_worker *worker, struct rfi_actor *actor);
 /* A thread that is no worker stands in for one that sleeps: see guest.c. */
 bool rfi_runtime_guest_begin(struct rfi_runtime *runtime);
-bool rfi_runtime_guest_run(struct rfi_runtime *runtime, uint64_t until_ns);
+enum rfi_guest_stop rfi_runtime_guest_run(struct rfi_runtime *runtime, uint64_t until_ns);
 void rfi_runtime_guest_end(struct rfi_runtime *runtime);
 /* Do all workers sleep? A hint. */
 bool rfi_runtime_is_resting(const struct rfi_runtime *runtime);

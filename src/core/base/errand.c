@@ -3,6 +3,7 @@
 #include "core/base/errand.h"
 
 #include <stddef.h>
+#include <string.h>
 
 _Thread_local struct rfi_errands rfi_errands __attribute__((tls_model("initial-exec")));
 
@@ -23,10 +24,13 @@ enum rfi_errand_added rfi_errands_add(void (*run)(void *arg), void *arg)
 void rfi_errands_run_all(void)
 {
     struct rfi_errands *errands = &rfi_errands;
-    while (errands->count > 0) {
-        struct rfi_errand errand = errands->list[--errands->count];
-        errand.run(errand.arg);
-    }
+    struct rfi_errand due[RFI_ERRANDS_MAX];
+    unsigned count = errands->count;
+    /* Those that come meanwhile, or come back for more time, have their turn at the next pause. */
+    memcpy(due, errands->list, count * sizeof due[0]);
+    errands->count = 0;
+    for (unsigned i = 0; i < count; i++)
+        due[i].run(due[i].arg);
 }
 
 /* ---- watches ---- */

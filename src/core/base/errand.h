@@ -15,6 +15,14 @@
 
 enum { RFI_ERRANDS_MAX = 8 };
 
+/* Why a thread that runs actors in the place of a worker stops (core/flow/router.h). */
+enum rfi_guest_stop {
+    RFI_GUEST_DONE,
+    RFI_GUEST_MORE,   /* the time is up, and there is more */
+    RFI_GUEST_LEAVE,  /* the next actor is for a worker: end the guest */
+    RFI_GUEST_REVOKED /* the thread has lost its place: end the guest, touch nothing else */
+};
+
 /* Over a thread that runs the callbacks of actors although others depend on it: a number that grows with every
  * callback, and in its low bits where the thread is. Whoever finds it in the same callback for too long
  * may turn INSIDE into REVOKED; then all that the thread had but the actor is the finder's, and the thread
@@ -33,6 +41,7 @@ struct rfi_errands {
     struct rfi_errand list[RFI_ERRANDS_MAX];
     unsigned count;
     bool is_open;
+    bool may_linger; /* errands may stay on the list for another round, which comes at once */
     bool is_revoked;         /* the thread has lost its place, see struct rfi_watch */
     struct rfi_watch *watch; /* NULL: nobody watches this thread */
     uint64_t inside;         /* the watch's word while this thread is in a callback */
@@ -49,7 +58,8 @@ enum rfi_errand_added {
 enum rfi_errand_added rfi_errands_add(void (*run)(void *arg), void *arg);
 void rfi_errands_run_all(void);
 
-/* At a pause: run what there is. */
+/* At a pause: run what there is. What is added meanwhile waits for the next pause: a thread that would sleep runs until
+ * nothing is left. */
 static inline void rfi_errands_run(void)
 {
     if (__builtin_expect(rfi_errands.count > 0, 0))

@@ -7,7 +7,7 @@ bool rfi_network_guest_begin(rf_network *net)
     return rfi_runtime_guest_begin(&net->runtime);
 }
 
-bool rfi_network_guest_run(rf_network *net, uint64_t until_ns)
+enum rfi_guest_stop rfi_network_guest_run(rf_network *net, uint64_t until_ns)
 {
     return rfi_runtime_guest_run(&net->runtime, until_ns);
 }

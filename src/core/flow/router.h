@@ -15,6 +15,7 @@
 #define RFI_ROUTER_H
 
 #include "core/actor/receipt.h"
+#include "core/base/errand.h"
 #include "core/message/message_internal.h"
 #include <reflow/network.h>
 
@@ -88,13 +89,13 @@ size_t rfi_outlet_depth(const struct rfi_outlet *outlet);
 /* ---- guests: a thread of net that runs actors itself ---- */
 
 /* Stand in for an actor worker that sleeps: what this thread makes ready from now on waits for
- * rfi_network_guest_run, and wakes nobody. False: no worker sleeps, or this thread is a worker. */
+ * rfi_network_guest_run, and wakes nobody. False: no worker sleeps, or this thread is a worker. True also when this
+ * thread stands in already. */
 bool rfi_network_guest_begin(rf_network *net);
-/* Run what is ready, until the clock says `until_ns`. True: there is more, or the thread has lost its place
- * (rfi_errands.is_revoked). An actor that was seen to take its time is
- * left to the workers for a while. */
-bool rfi_network_guest_run(rf_network *net, uint64_t until_ns);
-/* What is left goes to the workers. */
+/* Run what is ready, until the clock says `until_ns`. An actor that was seen to take its time is left to the workers for
+ * a while: then LEAVE. */
+enum rfi_guest_stop rfi_network_guest_run(rf_network *net, uint64_t until_ns);
+/* What is left goes to the workers. Nothing happens when this thread is no guest. */
 void rfi_network_guest_end(rf_network *net);
 /* A guest hangs in a callback: what else it made ready is for the workers. Any other thread. */
 void rfi_network_guest_hangs(rf_network *net);
