@@ -20,8 +20,8 @@
 #include <string.h>
 
 enum {
-    READ_ROUNDS = 4, /* per event: other connections want their turn */
-    READ_ONCE_MAX = 256 << 10,
+    READ_ROUNDS = 1, /* per event: other connections want their turn */
+    READ_ONCE_MAX = 64 << 10,
     ROOM_MIN = RFI_READ_CHUNK_BYTES / 4 /* less than this is not worth a system call */
 };
 
