@@ -248,6 +248,8 @@ rf_err rfi_link_tick(struct rfi_link *link, uint64_t now_ns)
         return link->failed;
     if (now_ns >= silence_ns(link))
         return RF_ETIMEOUT;
+    if (link->ring_count == 0)
+        rfi_log_trim(&link->log);
     rfi_link_enter(link);
     rfi_link_leave(link);
     return RF_OK;

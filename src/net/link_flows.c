@@ -134,7 +134,8 @@ void rfi_link_close_flow(struct rfi_link *link, struct rfi_outflow *flow)
 void rfi_link_free_outflows(struct rfi_link *link)
 {
     for (size_t i = 0; i < link->ring_count; i++)
-        rf_message_unref(rfi_link_entry(link, i)->msg);
+        rfi_link_release_entry(link, rfi_link_entry(link, i));
+    rfi_log_trim(&link->log);
     free(link->ring);
     struct rfi_outflow *next;
     for (struct rfi_outflow *flow = link->flows_first; flow != NULL; flow = next) {

@@ -81,8 +81,27 @@ struct rfi_inflow {
 
 struct rfi_entry { /* of the outbox */
     struct rfi_outflow *flow;
-    rf_message *msg;
+    union {
+        rf_message *msg;             /* one reference */
+        struct rfi_log_chunk *chunk; /* is_copied: that the body is in */
+    } owner;
+    const uint8_t *body;
     uint64_t request_id;
+    uint32_t size;
+    uint8_t kind;
+    bool is_copied;
+};
+
+/* The bodies of small messages, one behind the other, until they are acknowledged. A message that is copied here is
+ * free again at once, so that its maker finds it in the cache for the next one; the copies are read in the
+ * order in which they were written. */
+enum { RFI_LOG_CHUNK_BYTES = 16 << 10, RFI_LOG_BODY_MAX = 512 };
+struct rfi_log_chunk {
+    uint32_t used, live; /* bytes; entries that point here */
+    uint8_t bytes[RFI_LOG_CHUNK_BYTES];
+};
+struct rfi_log {
+    struct rfi_log_chunk *current, *spare; /* may be NULL */
 };
 
 struct rfi_answer {
@@ -142,6 +161,7 @@ struct rfi_link {
     size_t sent_count; /* from the head, transmitted in this session */
     size_t ever_count; /* from the head, transmitted at least once */
     uint64_t ring_bytes;
+    struct rfi_log log;
 
     /* flows that we send */
     struct rfi_outflow *flows_first, *flows_last;
@@ -175,7 +195,18 @@ struct rfi_link {
     struct rfi_link_stats stats;
 };
 
+/* ---- link_log.c ---- */
+/* Copy a body of at most RFI_LOG_BODY_MAX bytes. NULL: out of memory. */
+const uint8_t *rfi_log_put(struct rfi_log *log, const void *body, uint32_t size,
+                           struct rfi_log_chunk **out_chunk);
+/* One entry less points to the chunk. */
+void rfi_log_drop(struct rfi_log *log, struct rfi_log_chunk *chunk);
+/* Give memory back that no entry points to. */
+void rfi_log_trim(struct rfi_log *log);
+
 /* ---- link_send.c ---- */
+/* Let go of what the entry holds. */
+void rfi_link_release_entry(struct rfi_link *link, const struct rfi_entry *entry);
 /* Entry `index` from the head. */
 struct rfi_entry *rfi_link_entry(struct rfi_link *link, size_t index);
 /* Take the first `count` entries out: acknowledged, or lost. */

@@ -2,8 +2,8 @@
 /* The sending side of a link: the outbox, what is due unsequenced, and the frames that carry both.
  *
  * The outbox is a ring of entries in the order of their sequence numbers; an entry leaves it when the
- * peer's cursor passes it, or when the peer has lost its memory. It holds one reference of each message;
- * encoding copies the body, so nothing is made per message once the ring has grown. Flows and their
+ * peer's cursor passes it, or when the peer has lost its memory. It holds one reference of each message, or a copy of
+ * a small one (link_log.c); nothing is made per message once the ring has grown. Flows and their
  * credit are in link_flows.c.
  *
  * A frame carries the control records first, then answers and texts, then messages: what the peer needs
@@ -38,6 +38,37 @@ static rf_err grow_ring(struct rfi_link *link)
     return RF_OK;
 }
 
+/* Takes the message. */
+static struct rfi_entry make_entry(struct rfi_link *link, struct rfi_outflow *flow, rf_message *msg,
+                                   uint64_t request_id)
+{
+    struct rfi_entry entry = {.flow = flow,
+                              .owner = {.msg = msg},
+                              .body = msg->body,
+                              .request_id = request_id,
+                              .size = msg->size,
+                              .kind = msg->kind};
+    if (msg->size > RFI_LOG_BODY_MAX)
+        return entry;
+    struct rfi_log_chunk *chunk;
+    const uint8_t *copy = rfi_log_put(&link->log, msg->body, msg->size, &chunk);
+    if (copy == NULL)
+        return entry; /* the message itself does as well */
+    entry.owner.chunk = chunk;
+    entry.body = copy;
+    entry.is_copied = true;
+    rf_message_unref(msg);
+    return entry;
+}
+
+void rfi_link_release_entry(struct rfi_link *link, const struct rfi_entry *entry)
+{
+    if (entry->is_copied)
+        rfi_log_drop(&link->log, entry->owner.chunk);
+    else
+        rf_message_unref(entry->owner.msg);
+}
+
 rf_err rfi_link_send(struct rfi_link *link, struct rfi_outflow *flow, rf_message *msg,
                      uint64_t request_id)
 {
@@ -63,9 +94,9 @@ rf_err rfi_link_send(struct rfi_link *link, struct rfi_outflow *flow, rf_message
         err = rfi_id_set_add(&link->requests, request_id);
     if (err != RF_OK)
         return err;
+    struct rfi_entry entry = make_entry(link, flow, msg, request_id);
     link->ring_count++;
-    *rfi_link_entry(link, link->ring_count - 1) =
-        (struct rfi_entry){.flow = flow, .msg = msg, .request_id = request_id};
+    *rfi_link_entry(link, link->ring_count - 1) = entry;
     link->ring_bytes += size;
     flow->entries++;
     flow->to_send++;
@@ -79,8 +110,8 @@ void rfi_link_drop_entries(struct rfi_link *link, size_t count)
     for (size_t i = 0; i < count; i++) {
         struct rfi_entry *entry = rfi_link_entry(link, 0);
         struct rfi_outflow *flow = entry->flow;
-        link->ring_bytes -= entry->msg->size;
-        rf_message_unref(entry->msg);
+        link->ring_bytes -= entry->size;
+        rfi_link_release_entry(link, entry);
         link->ring_head = (link->ring_head + 1) & (link->ring_capacity - 1);
         link->ring_count--;
         link->ever_count--;
@@ -105,16 +136,16 @@ static void give_up_unfit(struct rfi_link *link)
     for (size_t i = 0; i < count; i++) {
         struct rfi_entry entry = *rfi_link_entry(link, i);
         struct rfi_outflow *flow = entry.flow;
-        if (flow->id != RFI_NO_FLOW && entry.msg->size <= link->peer_message_bytes_max) {
+        if (flow->id != RFI_NO_FLOW && entry.size <= link->peer_message_bytes_max) {
             *rfi_link_entry(link, kept++) = entry;
             continue;
         }
         flow->entries--;
         flow->to_send--;
         flow->waiting--;
-        flow->waiting_bytes -= entry.msg->size;
-        link->ring_bytes -= entry.msg->size;
-        rf_message_unref(entry.msg);
+        flow->waiting_bytes -= entry.size;
+        link->ring_bytes -= entry.size;
+        rfi_link_release_entry(link, &entry);
         link->stats.rejected_messages++;
         if (!flow->is_closed)
             link->sink->on_reject(link->owner, flow, flow->user, RF_ELIMIT, 1);
@@ -347,13 +378,13 @@ static bool can_send_next(const struct rfi_link *link)
         return true;
     size_t at = (link->ring_head + link->sent_count) & (link->ring_capacity - 1);
     const struct rfi_entry *entry = &link->ring[at];
-    return rfi_link_has_credit(link, entry->flow, 0, 0, entry->msg->size);
+    return rfi_link_has_credit(link, entry->flow, 0, 0, entry->size);
 }
 
 static void count_sent(struct rfi_link *link, const struct rfi_entry *entry)
 {
     struct rfi_outflow *flow = entry->flow;
-    uint32_t size = entry->msg->size;
+    uint32_t size = entry->size;
     if (link->sent_count < link->ever_count) {
         link->stats.resent_messages++;
     } else {
@@ -380,7 +411,7 @@ struct run {
 
 static bool fits_run(const struct run *run, const struct rfi_entry *entry, uint8_t flags)
 {
-    return run->flow != NULL && run->flow == entry->flow && run->kind == entry->msg->kind &&
+    return run->flow != NULL && run->flow == entry->flow && run->kind == entry->kind &&
            run->flags == flags && run->count < RFI_RUN_MAX && entry->flow->is_announced;
 }
 
@@ -390,10 +421,9 @@ static void put_messages(struct rfi_link *link, struct draft *draft)
     while (can_send_next(link)) {
         const struct rfi_entry *entry = rfi_link_entry(link, link->sent_count);
         struct rfi_outflow *flow = entry->flow;
-        const rf_message *msg = entry->msg;
         uint8_t flags = entry->request_id != 0 ? RFI_RUN_REQUESTS : 0;
         bool is_same_run = fits_run(&run, entry, flags);
-        size_t size = RFI_RUN_MESSAGE_HEAD_MAX + (size_t)msg->size;
+        size_t size = RFI_RUN_MESSAGE_HEAD_MAX + (size_t)entry->size;
         size += is_same_run ? 0 : RFI_RUN_HEAD_MAX;
         size += flow->is_announced ? 0 : RFI_OPEN_RECORD_MAX;
         if (!has_room_for(draft, size))
@@ -405,10 +435,10 @@ static void put_messages(struct rfi_link *link, struct draft *draft)
                 rfi_frame_put_open(draft->out, flow->id, (uint8_t)flow->kind, flow->source_actor,
                                    flow->actor, flow->port);
             flow->is_announced = true;
-            run = (struct run){.flow = flow, .kind = msg->kind, .flags = flags};
-            run.count_at = rfi_frame_begin_run(draft->out, flow->id, msg->kind, flags);
+            run = (struct run){.flow = flow, .kind = entry->kind, .flags = flags};
+            run.count_at = rfi_frame_begin_run(draft->out, flow->id, entry->kind, flags);
         }
-        rfi_frame_put_message(draft->out, flags, entry->request_id, msg->body, msg->size);
+        rfi_frame_put_message(draft->out, flags, entry->request_id, entry->body, entry->size);
         if (draft->out->is_failed)
             break;
         run.count++;
