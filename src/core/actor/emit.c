@@ -92,7 +92,7 @@ void rfi_context_push_chains(rf_context *ctx)
     ctx->chained_count = 0;
     ctx->looks = 0;
     rfi_lease.parked = 0; /* published, or dropped */
-    if (__builtin_expect(wires->next_chained != NULL, 0)) {
+    if (__builtin_expect(wires != NULL && wires->next_chained != NULL, 0)) {
         /* In the order in which the chains began: the last target goes into the slot and runs next. */
         struct rfi_wire *turned = NULL;
         while (wires != NULL) {
@@ -103,11 +103,11 @@ void rfi_context_push_chains(rf_context *ctx)
         }
         wires = turned;
     }
-    do {
+    while (wires != NULL) {
         struct rfi_wire *next = wires->next_chained;
         push_chain(ctx, wires);
         wires = next;
-    } while (wires != NULL);
+    }
 }
 
 void rfi_emit_flush(void)

@@ -184,7 +184,7 @@ static bool grow(struct rfi_map *map)
     if (index == NULL)
         return false;
     uint32_t used = 0;
-    for (uint32_t i = 0; i < map->used; i++)
+    for (uint32_t i = 0; map->entries != NULL && i < map->used; i++)
         if (!is_hole(&map->entries[i]))
             map->entries[used++] = map->entries[i];
     map->used = used;
@@ -215,7 +215,7 @@ void rfi_map_free(struct rfi_map *map)
 {
     if (map == NULL)
         return;
-    for (uint32_t i = 0; i < map->used && !map->is_keyed; i++)
+    for (uint32_t i = 0; map->entries != NULL && i < map->used && !map->is_keyed; i++)
         free(target_of(&map->entries[i])); /* NULL for a hole */
     free(map->removed);
     free(map->entries);
@@ -243,6 +243,8 @@ static bool insert(struct rfi_map *map, uint32_t hash, void *target)
 {
     if ((map->used >= map->index_size / 2 || map->marked >= map->index_size / 4 * 3) && !grow(map))
         return false;
+    if (map->entries == NULL)
+        return false; /* never after grow; for the analyser */
     uint64_t address = (uint64_t)(uintptr_t)target;
     map->entries[map->used] = (struct rfi_map_entry){
         hash, (uint32_t)address | (map->is_keyed ? 1U : 0U), (uint32_t)(address >> 32)};

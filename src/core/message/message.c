@@ -105,14 +105,14 @@ void rfi_lease_settle(rf_message *msg)
     rfi_lease.taken = 0;
     rfi_lease.parked = 0;
     rfi_lease.is_open = false;
-    if (others == 0) {
-        rfi_message_free(msg);
-    } else if (others == (int32_t)parked) {
+    if (others != 0 && others == (int32_t)parked) {
         /* relaxed: published with the deliveries that hold them */
         atomic_store_explicit(&msg->refs, parked, memory_order_relaxed);
-    } else if (atomic_fetch_sub_explicit(&msg->refs, ours, memory_order_acq_rel) == ours) {
-        rfi_message_free(msg); /* [MSG1] acq_rel: as in rf_message_unref */
+        return;
     }
+    /* [MSG1] acq_rel: as in rf_message_unref */
+    if (others == 0 || atomic_fetch_sub_explicit(&msg->refs, ours, memory_order_acq_rel) == ours)
+        rfi_message_free(msg);
 }
 
 rf_err rfi_message_from_body(rf_kind kind, const void *body, size_t size, rf_message **out)
