@@ -6,6 +6,7 @@
 #include "local.h"
 
 #include <inttypes.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -272,6 +273,137 @@ void bench_local_ring(struct bench *bench)
     double ns = bench_median_ns(bench, run_round, &round);
     bench_result(bench, "local_ring", (double)laps * BENCH_RING_ACTORS * 1e9 / ns, "hops/s");
     rf_network_free(net);
+}
+
+/* ---- how it grows ---- */
+
+enum { SMALL_RING = 10, SCALE_HOPS = 2000000, SCALE_SENDS = 500000, PIPELINES = 8 };
+
+/* A ring of `length` actors among `count`; ns a hop. */
+static double hop_ns(struct bench *bench, long count, long length)
+{
+    rf_network *net = new_network(bench);
+    struct round round = {net, "ring0", 0};
+    for (long i = 0; i < count; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "ring%ld", i);
+        add(net, name, i == 0 ? "token" : "forwarder");
+    }
+    for (long i = 0; i < length; i++) {
+        char from[32];
+        char to[32];
+        (void)snprintf(from, sizeof from, "ring%ld", i);
+        (void)snprintf(to, sizeof to, "ring%ld", (i + 1) % length);
+        wire(net, from, to);
+    }
+    bench_check(rf_network_start(net), "start");
+    long laps = bench_scaled(bench, SCALE_HOPS) / length;
+    expect(laps < 1 ? 1 : laps, 1);
+    double ns = bench_median_ns(bench, run_round, &round);
+    rf_network_free(net);
+    return ns / (double)(job.messages * length);
+}
+
+void bench_scale_actors(struct bench *bench)
+{
+    for (long count = 10; count <= 1000000; count *= 10) {
+        char name[48];
+        (void)snprintf(name, sizeof name, "local_scale_actors_%ld", count);
+        bench_result(bench, name, hop_ns(bench, count, SMALL_RING), "ns");
+        (void)snprintf(name, sizeof name, "local_scale_actors_all_%ld", count);
+        bench_result(bench, name, hop_ns(bench, count, count), "ns");
+    }
+}
+
+struct name_round {
+    rf_network *net;
+    char (*names)[16];
+    long count, sends;
+};
+
+static uint64_t send_round(void *arg)
+{
+    const struct name_round *round = arg;
+    uint64_t begin = bench_now_ns();
+    for (long i = 0; i < round->sends; i++) {
+        /* a step that meets all names, and no two neighbours after each other */
+        rf_message *msg = rf_message_integer(i);
+        const char *name = round->names[i * 7919 % round->count];
+        rf_err err;
+        while ((err = rf_network_send(round->net, name, "in", msg)) == RF_EFULL)
+            (void)sched_yield();
+        bench_check(err, name);
+    }
+    bench_check(rf_network_drain(round->net, 60000), "drain");
+    return bench_now_ns() - begin;
+}
+
+void bench_scale_names(struct bench *bench)
+{
+    for (long count = 10; count <= 100000; count *= 10) {
+        struct name_round round = {new_network(bench), NULL, count,
+                                   bench_scaled(bench, SCALE_SENDS)};
+        round.names = calloc((size_t)count, sizeof *round.names);
+        if (round.names == NULL)
+            bench_die("no memory");
+        for (long i = 0; i < count; i++) {
+            (void)snprintf(round.names[i], sizeof round.names[i], "name%ld", i);
+            add(round.net, round.names[i], "forwarder"); /* to nowhere */
+        }
+        bench_check(rf_network_start(round.net), "start");
+        double ns = bench_median_ns(bench, send_round, &round);
+        char name[48];
+        (void)snprintf(name, sizeof name, "local_scale_names_%ld", count);
+        bench_result(bench, name, ns / (double)round.sends, "ns");
+        rf_network_free(round.net);
+        free(round.names);
+    }
+}
+
+/* One gate opening for each pipeline. */
+static uint64_t run_pipelines(void *arg)
+{
+    struct round round = *(const struct round *)arg;
+    uint64_t begin = bench_now_ns();
+    for (long i = 0; i < round.count; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "%s%ld", round.first, i);
+        start(round.net, name);
+    }
+    for (long i = 0; i < round.count; i++)
+        bench_gate_wait(&gate);
+    return bench_now_ns() - begin;
+}
+
+void bench_scale_workers(struct bench *bench)
+{
+    for (unsigned workers = 1; workers <= 2; workers++) {
+        struct bench_options options = *bench->options;
+        struct bench scaled = {.options = &options};
+        options.workers = workers;
+        rf_network *net = new_network(&scaled);
+        struct round round = {net, "source", PIPELINES};
+        for (int k = 0; k < PIPELINES; k++) {
+            char from[32];
+            (void)snprintf(from, sizeof from, "source%d", k);
+            add(net, from, "producer");
+            for (int i = 1; i <= BENCH_PIPE_STAGES; i++) {
+                char to[32];
+                (void)snprintf(to, sizeof to, "stage%d_%d", k, i);
+                add(net, to, i < BENCH_PIPE_STAGES ? "forwarder" : "counter");
+                wire(net, from, to);
+                (void)snprintf(from, sizeof from, "%s", to);
+            }
+        }
+        bench_check(rf_network_start(net), "start");
+        expect(bench_scaled(bench, BENCH_PIPE_MESSAGES), 1);
+        double ns = bench_median_ns(bench, run_pipelines, &round);
+        char name[48];
+        (void)snprintf(name, sizeof name, "local_scale_workers_%u", workers);
+        bench_result(bench, name, (double)job.messages * PIPELINES * BENCH_PIPE_STAGES * 1e9 / ns,
+                     "hop-msgs/s");
+        rf_network_free(net);
+    }
 }
 
 /* ---- spawn ---- */

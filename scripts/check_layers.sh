@@ -45,7 +45,6 @@ json-c src/core/components tools
 openssl src/net
 microhttpd src/http
 curl/ src/discovery/client src/core/components/http tools
-uthash src/core/base/map.c
 zstd src/net/compress
 HOMES
 

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 build="gcc libc6-dev cmake ninja-build pkg-config libmicrohttpd-dev libjson-c-dev libssl-dev
-  libzstd-dev libcurl4-openssl-dev uthash-dev"
+  libzstd-dev libcurl4-openssl-dev"
 test="$build libcriterion-dev python3 python3-websockets curl"
 ci="$test clang clang-tidy clang-format"
 

@@ -361,8 +361,9 @@ struct rfi_feed {
 extern const struct rfi_bridge_ops rfi_bridge_core_ops;
 rf_err rfi_feed_direct_push(struct rfi_bridge *bridge, const char *actor, const char *network,
                             const char *port, rf_message *msg, rf_reply *reply);
-/* Move messages of this peer's feeds to its session, as far as there is room. */
-void rfi_feeds_serve(struct rfi_peer *peer);
+/* Move messages of this peer's feeds to its session, as far as there is room. True: write them, and call again; so what
+ * stands before a message that comes next is bounded by the connection, not by the credit of large flows. */
+bool rfi_feeds_serve(struct rfi_peer *peer);
 void rfi_feed_set_ready(struct rfi_feed *feed);
 /* `peer` is held by the caller, whose hold the feed takes over. NULL: out of memory. */
 struct rfi_feed *rfi_feed_new(struct rfi_peer *peer, enum rfi_feed_kind kind, const char *actor,

@@ -17,7 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEED_TURN = 64, PEER_TURN = 1024, FEED_FLOWS_MAX = 4096 };
+enum {
+    FEED_TURN = 64,
+    FEED_TURN_BYTES = 64 * 1024, /* ends a turn, too: a feed of large messages is no better off */
+    PEER_TURN = 1024,
+    PEER_TURN_BYTES = 256 * 1024, /* then what was taken goes to the connection first */
+    FEED_FLOWS_MAX = 4096
+};
 
 #define FEED_OF(pointer, member)                                                                   \
     ((struct rfi_feed *)(void *)((char *)(pointer)-offsetof(struct rfi_feed, member)))
@@ -321,18 +327,20 @@ static enum served send_native(struct rfi_feed *feed, struct rfi_outlet_item *it
     return SERVED;
 }
 
-/* Serve one feed for its turn. True: it has more. */
-static bool serve(struct rfi_feed *feed)
+/* Serve one feed for its turn; adds up the bytes. True: it has more. */
+static bool serve(struct rfi_feed *feed, size_t *bytes)
 {
+    size_t end = *bytes + FEED_TURN_BYTES;
     struct rfi_session *session = feed->peer->session;
     if (feed->outlet == NULL)
         return false; /* a tap that lost its actor */
     if (!session->is_native && feed->kind != RFI_FEED_TAP)
         return rfi_rust_serve(session, feed, FEED_TURN);
-    for (int i = 0; i < FEED_TURN; i++) {
+    for (int i = 0; i < FEED_TURN && *bytes < end; i++) {
         if (!feed->has_held && !rfi_outlet_pop(feed->outlet, &feed->held))
             return false;
         feed->has_held = true;
+        size_t size = rf_message_size(feed->held.msg);
         if (session->is_native) {
             if (send_native(feed, &feed->held) == BLOCKED)
                 return false; /* on_room makes it ready */
@@ -340,35 +348,41 @@ static bool serve(struct rfi_feed *feed)
             drop_item(&feed->held); /* nobody on the Rust wire can have asked for a tap */
         }
         feed->has_held = false;
+        *bytes += size;
     }
     return true;
 }
 
-static void serve_ready(struct rfi_peer *peer)
+static bool serve_ready(struct rfi_peer *peer)
 {
     int turns = PEER_TURN / FEED_TURN;
+    size_t bytes = 0;
     while (peer->ready != NULL && peer->session != NULL) {
         if (rfi_conn_unsent(peer->session->conn) >= RFI_UNSENT_HIGH_BYTES)
-            return; /* on_drain goes on */
+            return false; /* on_drain goes on */
+        if (bytes >= PEER_TURN_BYTES)
+            return true;
         if (turns-- == 0) {
             rfi_peer_touch(peer);
-            return;
+            return false;
         }
         struct rfi_feed *feed = peer->ready;
         peer->ready = feed->next_ready;
         if (peer->ready == NULL)
             peer->ready_end = &peer->ready;
         feed->is_ready = false;
-        if (serve(feed))
+        if (serve(feed, &bytes))
             rfi_feed_set_ready(feed);
     }
+    return false;
 }
 
-void rfi_feeds_serve(struct rfi_peer *peer)
+bool rfi_feeds_serve(struct rfi_peer *peer)
 {
-    serve_ready(peer);
+    bool has_more = serve_ready(peer);
     if (peer->session != NULL && !peer->session->is_native)
         rfi_rust_flush(peer->session);
+    return has_more;
 }
 
 bool rfi_feeds_are_idle(const struct rfi_peer *peer)

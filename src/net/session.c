@@ -26,7 +26,8 @@ enum {
     UNDERWAY_MS = 100,
     TAP_TRIES = 2,
     SLACK_FROM_MS = 500,
-    SLACK_MS = 20
+    SLACK_MS = 20,
+    PUMP_ROUNDS = 4
 };
 
 static void admit(struct rfi_session *session);
@@ -480,11 +481,14 @@ static void set_due(struct rfi_peer *peer)
 
 void rfi_peer_pump(struct rfi_peer *peer)
 {
-    if (peer->session != NULL) {
-        rfi_feeds_serve(peer);
+    bool has_more = peer->session != NULL;
+    for (int i = 0; i < PUMP_ROUNDS && has_more; i++) {
+        has_more = rfi_feeds_serve(peer);
         if (peer->session != NULL && peer->session->is_native)
             write_native(peer);
     }
+    if (has_more)
+        rfi_peer_touch(peer);
     set_due(peer);
 }
 

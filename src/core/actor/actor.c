@@ -42,7 +42,7 @@ static void describe_box(const struct rfi_mailbox *box, uint32_t port, const cha
                          const char **out_port)
 {
     const struct rfi_actor *actor = (const struct rfi_actor *)(const void *)box;
-    *out_id = actor->id;
+    *out_id = rfi_actor_id(actor);
     *out_port = port < actor->component->inport_count ? actor->component->inports[port].name : NULL;
 }
 
@@ -50,19 +50,26 @@ const struct rfi_mailbox_ops rfi_actor_mailbox_ops = {
     .schedule = schedule_box, .destroy = destroy_box, .describe = describe_box};
 
 void rfi_actor_init(struct rfi_actor *actor, struct rfi_runtime *runtime,
-                    const rf_component *component, const char *id, uint32_t capacity,
-                    struct rfi_side *side)
+                    const rf_component *component, uint32_t capacity, struct rfi_side *side)
 {
     rfi_mailbox_init(&actor->box, &rfi_actor_mailbox_ops, capacity, true);
     rfi_mailbox_ref(&actor->box); /* the token's, beside the directory's */
     actor->runtime = runtime;
     actor->component = component;
-    actor->id = id;
     actor->side = side;
     if (side != NULL)
         side->actor = actor;
     actor->can_restart = side != NULL && side->policy == RFI_POLICY_RESTART;
     rfi_runtime_list_add(runtime, actor);
+}
+
+bool rfi_actor_rest(struct rfi_actor *actor)
+{
+    if (actor->component->create != NULL ||
+        rfi_runtime_wants(actor->runtime, RF_EVENT_ACTOR_STARTED))
+        return false;
+    actor->is_created = true;
+    return rfi_mailbox_release(&actor->box);
 }
 
 struct rfi_side *rfi_side_new(void)
@@ -75,6 +82,17 @@ struct rfi_side *rfi_side_new(void)
     side->restarts_max = RFI_RESTARTS_MAX;
     side->backoff_ms = RFI_BACKOFF_MS;
     return side;
+}
+
+rf_err rfi_actor_need_side(struct rfi_actor *actor)
+{
+    if (actor->side != NULL)
+        return RF_OK;
+    actor->side = rfi_side_new();
+    if (actor->side == NULL)
+        return RF_ENOMEM;
+    actor->side->actor = actor;
+    return RF_OK;
 }
 
 void rfi_side_free(struct rfi_side *side)
@@ -155,7 +173,7 @@ static enum rfi_verdict create_state(rf_context *ctx)
     if (rfi_runtime_wants(ctx->runtime, RF_EVENT_ACTOR_STARTED))
         ctx->runtime->hooks->on_event(ctx->runtime->user,
                                       &(rf_event){.type = RF_EVENT_ACTOR_STARTED,
-                                                  .actor = actor->id,
+                                                  .actor = rfi_actor_id(actor),
                                                   .component = actor->component->name});
     /* `create` may have emitted, asked to resume or both. */
     return after_callback(ctx, RF_OK);
@@ -208,12 +226,12 @@ static void measure(struct rfi_worker *worker)
         uint64_t batch =
             elapsed == 0 ? RFI_BATCH_MAX : (uint64_t)RFI_BATCH_NS * worker->clock_every / elapsed;
         worker->batch_max = batch < 1 ? 1 : batch > RFI_BATCH_MAX ? RFI_BATCH_MAX : (uint32_t)batch;
-        atomic_store_explicit(&worker->is_cheap, worker->batch_max == RFI_BATCH_MAX,
+        atomic_store_explicit(&worker->is_cheap, worker->batch_max >= RFI_BATCH_CHEAP,
                               memory_order_relaxed); /* to look at */
     }
     rfi_count(&worker->done_count, worker->clock_every);
     worker->clock_every =
-        worker->batch_max == RFI_BATCH_MAX ? RFI_CLOCK_EVERY_MAX : RFI_CLOCK_EVERY;
+        worker->batch_max >= RFI_BATCH_CHEAP ? RFI_CLOCK_EVERY_MAX : RFI_CLOCK_EVERY;
     worker->until_clock = worker->clock_every;
     worker->last_ns = now;
     if (--worker->until_share == 0) {
@@ -296,15 +314,16 @@ void rfi_actor_run(struct rfi_worker *worker, struct rfi_actor *actor)
         }
         if (actor->wants_resume) {
             verdict = run_resume(ctx);
-            /* What it made is warm in this core's cache now: let the target have its turn. */
-            if (verdict == RFI_GO_ON && worker->next != NULL)
-                break;
         } else {
             struct rfi_delivery *delivery = next_delivery(ctx);
             if (delivery == NULL)
                 return;
             verdict = run_one(ctx, delivery);
         }
+        /* What a generator made is warm in this core's cache now: let the target have its turn. */
+        if (verdict == RFI_GO_ON && __builtin_expect(actor->wants_resume, 0) &&
+            worker->next != NULL)
+            break;
         if (--worker->until_clock == 0)
             measure(worker);
     }
@@ -367,7 +386,7 @@ static void tell_completed(rf_context *ctx)
 {
     ctx->runtime->hooks->on_event(ctx->runtime->user,
                                   &(rf_event){.type = RF_EVENT_ACTOR_COMPLETED,
-                                              .actor = ctx->actor->id,
+                                              .actor = rfi_actor_id(ctx->actor),
                                               .component = ctx->actor->component->name});
 }
 
@@ -405,7 +424,7 @@ static bool is_packet_complete(const struct rfi_actor *actor)
 {
     const rf_component *component = actor->component;
     for (size_t i = 0; i < component->inport_count; i++) {
-        if (actor->inputs->slots[i].msg != NULL)
+        if (actor->side->inputs->slots[i].msg != NULL)
             continue;
         if (component->firing == RF_FIRE_ALL)
             return false;
@@ -420,7 +439,7 @@ static enum rfi_verdict fire_packet(rf_context *ctx)
 {
     struct rfi_actor *actor = ctx->actor;
     const rf_component *component = actor->component;
-    struct rfi_inputs *inputs = actor->inputs;
+    struct rfi_inputs *inputs = actor->side->inputs;
     rf_message **messages = (rf_message **)(void *)(inputs->slots + component->inport_count);
     for (size_t i = 0; i < component->inport_count; i++)
         messages[i] = inputs->slots[i].msg;
@@ -446,13 +465,13 @@ static void clear_input(struct rfi_input *input)
 
 void rfi_actor_drop_inputs(struct rfi_actor *actor, rf_err err)
 {
-    if (actor->inputs == NULL)
+    if (actor->side == NULL || actor->side->inputs == NULL)
         return;
     for (size_t i = 0; i < actor->component->inport_count; i++)
-        if (actor->inputs->slots[i].msg != NULL)
-            clear_input(&actor->inputs->slots[i]);
-    rf_reply *reply = actor->inputs->replies;
-    actor->inputs->replies = NULL;
+        if (actor->side->inputs->slots[i].msg != NULL)
+            clear_input(&actor->side->inputs->slots[i]);
+    rf_reply *reply = actor->side->inputs->replies;
+    actor->side->inputs->replies = NULL;
     rfi_reply_fail(reply, err);
 }
 
@@ -460,22 +479,26 @@ void rfi_actor_drop_inputs(struct rfi_actor *actor, rf_err err)
 static enum rfi_verdict gather(rf_context *ctx, struct rfi_delivery *delivery)
 {
     struct rfi_actor *actor = ctx->actor;
-    if (actor->inputs == NULL) {
-        actor->inputs = calloc(1, sizeof *actor->inputs +
-                                      actor->component->inport_count *
-                                          (sizeof(struct rfi_input) + sizeof(rf_message *)));
-        if (actor->inputs == NULL) {
+    if (rfi_actor_need_side(actor) != RF_OK) {
+        rfi_delivery_drop(delivery, RF_ENOMEM);
+        return after_callback(ctx, RF_ENOMEM);
+    }
+    if (actor->side->inputs == NULL) {
+        actor->side->inputs = calloc(1, sizeof *actor->side->inputs +
+                                            actor->component->inport_count *
+                                                (sizeof(struct rfi_input) + sizeof(rf_message *)));
+        if (actor->side->inputs == NULL) {
             rfi_delivery_drop(delivery, RF_ENOMEM);
             return after_callback(ctx, RF_ENOMEM);
         }
     }
-    struct rfi_input *input = &actor->inputs->slots[delivery->port];
+    struct rfi_input *input = &actor->side->inputs->slots[delivery->port];
     if (input->msg != NULL)
         clear_input(input);
     *input = (struct rfi_input){.msg = delivery->msg, .receipt = delivery->receipt};
     if (delivery->reply != NULL) {
-        delivery->reply->next = actor->inputs->replies;
-        actor->inputs->replies = delivery->reply;
+        delivery->reply->next = actor->side->inputs->replies;
+        actor->side->inputs->replies = delivery->reply;
     }
     rfi_delivery_release(delivery, delivery->msg);
     return is_packet_complete(actor) ? fire_packet(ctx) : RFI_GO_ON;
@@ -495,7 +518,7 @@ static inline enum rfi_verdict run_one(rf_context *ctx, struct rfi_delivery *del
             rfi_actor_timer_drop(delivery);
         } else {
             rfi_delivery_drop(delivery, RF_EACTOR);
-            rfi_count(&actor->dropped, 1);
+            rfi_count_few(&actor->dropped, 1);
             rfi_runtime_count_dropped(ctx->runtime, 1);
         }
         return RFI_GO_ON;
@@ -535,11 +558,13 @@ void rfi_actor_finish(struct rfi_actor *actor, enum rfi_status status)
         rfi_delivery_drop(delivery, RF_ECLOSED);
         dropped++;
     }
-    rfi_count(&actor->dropped, dropped);
+    rfi_count_few(&actor->dropped, dropped);
     rfi_runtime_count_dropped(actor->runtime, dropped);
     rfi_actor_drop_inputs(actor, RF_ECLOSED);
-    free(actor->inputs);
-    actor->inputs = NULL;
+    if (actor->side != NULL) {
+        free(actor->side->inputs);
+        actor->side->inputs = NULL;
+    }
     rfi_actor_destroy_state(actor);
     rfi_outs_free(actor->outs); /* lets go of the targets */
     actor->outs = NULL;

@@ -85,7 +85,9 @@ struct rfi_side {
     struct rfi_actor *actor;
     enum rfi_policy policy;
     uint32_t restarts_max, backoff_ms;
+    _Atomic(uint32_t) restarts; /* written by the token's owner, read by all when `can_restart` */
     /* owner: the token */
+    struct rfi_inputs *inputs; /* of an actor that waits for several */
     uint32_t restarts_in_row;
     struct rfi_actor_timer **timers;
     size_t timer_count, timer_capacity;
@@ -97,24 +99,22 @@ struct rfi_actor {
     /* set once, then read by all */
     struct rfi_runtime *runtime;
     const rf_component *component;
-    const char *id;
     /* owner: the token */
     struct rfi_side *side;
     void *state;
     struct rfi_outs *outs;
-    struct rfi_inputs *inputs; /* when it waits for several */
     bool is_created;
     bool wants_resume;
     bool is_finished; /* closed and drained */
     bool
         can_restart; /* set once: `side` is there from the beginning, with a backoff timer in use */
     /* any thread */
-    _Atomic(uint8_t) status;      /* enum rfi_status; written by the token's owner */
-    _Atomic(uint8_t) gone;        /* enum rfi_gone */
-    _Atomic(uint8_t) guest_skips; /* so often it is left to the workers, guest.c */
+    _Atomic(uint8_t) status;           /* enum rfi_status; written by the token's owner */
+    _Atomic(uint8_t) gone;             /* enum rfi_gone */
+    _Atomic(uint8_t) guest_skips;      /* so often it is left to the workers, guest.c */
+    _Atomic(uint32_t) dropped, failed; /* written by the token's owner */
     _Atomic(struct rfi_outs *) pending_outs;
-    _Atomic(uint64_t) received, emitted, dropped; /* written by the token's owner */
-    _Atomic(uint32_t) failed, restarts;           /* likewise */
+    _Atomic(uint64_t) received, emitted; /* written by the token's owner */
     /* under the runtime's list lock */
     struct rfi_actor *all_prev, *all_next;
 };
@@ -122,13 +122,22 @@ struct rfi_actor {
 /* Set up an actor in zeroed memory, with its token out and two references. `side` (may be NULL) is taken.
  * The caller publishes it, then gives the token to rfi_runtime_schedule. */
 void rfi_actor_init(struct rfi_actor *actor, struct rfi_runtime *runtime,
-                    const rf_component *component, const char *id, uint32_t capacity,
-                    struct rfi_side *side);
+                    const rf_component *component, uint32_t capacity, struct rfi_side *side);
+/* A new actor whose token the caller has: give it back without a run if there is nothing to make and nothing came.
+ * False: schedule it. */
+bool rfi_actor_rest(struct rfi_actor *actor);
 /* NULL: out of memory. */
 struct rfi_side *rfi_side_new(void);
 void rfi_side_free(struct rfi_side *side);
+/* Make the side that an actor does not have yet; its token's owner. */
+RF_NODISCARD rf_err rfi_actor_need_side(struct rfi_actor *actor);
 
 extern const struct rfi_mailbox_ops rfi_actor_mailbox_ops;
+
+static inline const char *rfi_actor_id(const struct rfi_actor *actor)
+{
+    return actor->runtime->hooks->id_of(actor);
+}
 
 static inline struct rfi_actor *rfi_actor_of(struct rfi_mailbox *box)
 {
@@ -203,6 +212,15 @@ static inline void rfi_count(_Atomic(uint64_t) *counter, uint64_t add)
 {
     /* relaxed: one writer, and readers only look at the number */
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + add,
+                          memory_order_relaxed);
+}
+
+/* The same for numbers that are small in most lives. */
+static inline void rfi_count_few(_Atomic(uint32_t) *counter, uint64_t add)
+{
+    /* relaxed: as above */
+    atomic_store_explicit(counter,
+                          atomic_load_explicit(counter, memory_order_relaxed) + (uint32_t)add,
                           memory_order_relaxed);
 }
 

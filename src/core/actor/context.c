@@ -62,7 +62,7 @@ rf_err rf_fail(rf_context *ctx, const char *format, ...)
 
 const char *rf_context_id(const rf_context *ctx)
 {
-    return ctx->actor->id;
+    return rfi_actor_id(ctx->actor);
 }
 
 const char *rf_context_component(const rf_context *ctx)

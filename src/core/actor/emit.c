@@ -254,7 +254,7 @@ static void tell_emit(rf_context *ctx, size_t outport, rf_message *msg)
     struct rfi_runtime *runtime = ctx->runtime;
     struct rfi_actor *actor = ctx->actor;
     rf_event event = {.type = RF_EVENT_ACTOR_EMIT,
-                      .actor = actor->id,
+                      .actor = rfi_actor_id(actor),
                       .component = actor->component->name,
                       .port = actor->component->outports[outport].name,
                       .message = msg};

@@ -21,7 +21,7 @@ void rfi_mailbox_init(struct rfi_mailbox *box, const struct rfi_mailbox_ops *ops
     atomic_init(&box->waiters, NULL);
     atomic_init(&box->overflow, 0);
     atomic_init(&box->system_count, 0);
-    atomic_init(&box->large_bytes, 0);
+    atomic_init(&box->large, 0);
     box->first = box->last = NULL;
     atomic_init(&box->held, 0);
 }

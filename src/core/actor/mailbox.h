@@ -59,8 +59,8 @@ struct rfi_mailbox {
     _Atomic(struct rfi_actor *) waiters; /* muted producers, linked by run_next */
     _Atomic(uint32_t) overflow;          /* deliveries on the stack that `count` cannot show */
     _Atomic(uint32_t) system_count;      /* deliveries in here that are no messages */
-    _Atomic(int64_t) large_bytes;        /* of the large messages in here */
     /* owner: the consumer (others may read `held`) */
+    _Atomic(int32_t) large;      /* weight of the large messages in here; any thread */
     _Atomic(uint32_t) held;      /* length of the private list */
     struct rfi_mpsc_node *first; /* oldest of the private list; NULL: it is empty */
     struct rfi_mpsc_node *last;  /* newest, when it is not empty */
@@ -72,7 +72,7 @@ struct rfi_mailbox {
 #define RFI_BOX_FLAGS  (RFI_BOX_CLOSED | RFI_BOX_BUSY | RFI_BOX_WAITS)
 #define RFI_BOX_NODE   ((UINT64_C(1) << 45) - 1)
 enum { RFI_BOX_COUNT_SHIFT = 45, RFI_BOX_COUNT_MAX = 0xffff };
-enum { RFI_BOX_LARGE = 1024 }; /* bytes */
+enum { RFI_BOX_LARGE = 1024, RFI_BOX_UNIT = 64 }; /* bytes */
 
 enum rfi_push {
     RFI_PUSH_REFUSED, /* closed; the node is still the caller's */
@@ -92,25 +92,25 @@ static inline struct rfi_mpsc_node *rfi_box_node(uint64_t word)
     return (struct rfi_mpsc_node *)(uintptr_t)((word & RFI_BOX_NODE) << 3);
 }
 
-/* What a delivery counts for in large_bytes: mostly nothing. */
-static inline int64_t rfi_box_weight(const struct rfi_mpsc_node *node)
+/* What a delivery counts for in `large`: mostly nothing. */
+static inline int32_t rfi_box_weight(const struct rfi_mpsc_node *node)
 {
     const rf_message *msg = ((const struct rfi_delivery *)(const void *)node)->msg;
-    return msg != NULL && msg->size >= RFI_BOX_LARGE ? (int64_t)msg->size : 0;
+    return msg != NULL && msg->size >= RFI_BOX_LARGE ? (int32_t)(msg->size / RFI_BOX_UNIT) : 0;
 }
 
-static inline void rfi_mailbox_weigh(struct rfi_mailbox *box, int64_t weight)
+static inline void rfi_mailbox_weigh(struct rfi_mailbox *box, int32_t weight)
 {
     /* relaxed: a bound that may be told a moment late */
     if (__builtin_expect(weight != 0, 0))
-        atomic_fetch_add_explicit(&box->large_bytes, weight, memory_order_relaxed);
+        atomic_fetch_add_explicit(&box->large, weight, memory_order_relaxed);
 }
 
 /* Large messages hold more than `share` of what the capacity stands for. */
 static inline bool rfi_mailbox_is_heavy(const struct rfi_mailbox *box, uint32_t share)
 {
-    return atomic_load_explicit(&box->large_bytes, memory_order_relaxed) > /* as above */
-           (int64_t)share * RFI_BOX_LARGE;
+    return atomic_load_explicit(&box->large, memory_order_relaxed) > /* as above */
+           (int64_t)share * (RFI_BOX_LARGE / RFI_BOX_UNIT);
 }
 
 /* busy: is the token out from the beginning (the creator then schedules the consumer)? */
@@ -164,7 +164,7 @@ static inline enum rfi_push rfi_mailbox_push_run(struct rfi_mailbox *box,
 static inline enum rfi_push rfi_mailbox_push(struct rfi_mailbox *box, struct rfi_mpsc_node *node,
                                              uint32_t *out_count)
 {
-    int64_t weight = rfi_box_weight(node);
+    int32_t weight = rfi_box_weight(node);
     rfi_mailbox_weigh(box, weight); /* before the consumer can see it */
     enum rfi_push pushed = rfi_mailbox_push_run(box, node, node, 1, out_count);
     if (__builtin_expect(pushed == RFI_PUSH_REFUSED, 0))

@@ -22,14 +22,15 @@ struct rfi_runtime;
 enum {
     RFI_WORKERS_MAX = 64,     /* one bit each in `sleepers` */
     RFI_RING_SIZE = 256,      /* actors; a power of two */
-    RFI_BATCH_MAX = 256,      /* messages of one activation */
+    RFI_BATCH_MAX = 512,      /* messages of one activation */
+    RFI_BATCH_CHEAP = 256,    /* so many take less than that: see sharing.c */
     RFI_BATCH_NS = 100000,    /* and about this long */
     RFI_CLOCK_EVERY = 8,      /* messages between two looks at the clock, */
     RFI_CLOCK_EVERY_MAX = 32, /* and when they take no time to speak of */
     RFI_NEXT_IN_ROW = 48,     /* activations from the slot before the ring has its turn */
     RFI_INJECT_EVERY = 61,    /* activations before the inject queue has its turn */
     RFI_SHARE_EVERY = 64,     /* looks at the clock between two thoughts about sharing */
-    RFI_SEARCH_ROUNDS = 3     /* before a worker sleeps */
+    RFI_SEARCH_ROUNDS = 12    /* before a worker sleeps: about as long as waking it takes */
 };
 
 /* The ring of one worker: the owner appends, the owner and thieves take at the front. */
@@ -79,6 +80,8 @@ struct rfi_runtime_hooks {
     void (*on_event)(void *user, const rf_event *event);
     /* The last reference of an actor is gone: free the memory that it is in. Any thread. */
     void (*free_actor)(struct rfi_actor *actor);
+    /* Its name, borrowed from the actor. Any thread. */
+    const char *(*id_of)(const struct rfi_actor *actor);
 };
 
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): as above */

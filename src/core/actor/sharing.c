@@ -5,7 +5,7 @@
  * tens of microseconds. Where a message costs less than that, two workers are slower than one, unless the work falls
  * into parts that have little to say to each other. That cannot be told from the graph, so it is tried.
  *
- * A worker whose messages take less than RFI_BATCH_NS / RFI_BATCH_MAX is cheap. Nobody steals from a cheap worker as a
+ * A worker whose messages take less than RFI_BATCH_NS / RFI_BATCH_CHEAP is cheap. Nobody steals from a cheap worker as a
  * matter of course. A worker without work that finds a cheap one at work becomes the watcher (one at a time): it
  * looks at the others every RFI_WATCH_NS and
  *

@@ -23,10 +23,7 @@ static enum rfi_verdict stop(rf_context *ctx);
 enum rfi_verdict rfi_supervise(rf_context *ctx, rf_err err)
 {
     struct rfi_actor *actor = ctx->actor;
-    /* relaxed: one writer; others look at the number */
-    atomic_store_explicit(&actor->failed,
-                          atomic_load_explicit(&actor->failed, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
+    rfi_count_few(&actor->failed, 1);
     report(ctx, err, ctx->has_fail_text ? ctx->fail_text : rf_err_text(err));
     ctx->has_fail_text = false;
     switch (actor->side == NULL ? RFI_POLICY_RESUME : actor->side->policy) {
@@ -53,19 +50,20 @@ static void report(rf_context *ctx, rf_err err, const char *text)
     }
     if (rfi_runtime_wants(ctx->runtime, RF_EVENT_ACTOR_FAILED))
         ctx->runtime->hooks->on_event(ctx->runtime->user, &(rf_event){.type = RF_EVENT_ACTOR_FAILED,
-                                                                      .actor = actor->id,
+                                                                      .actor = rfi_actor_id(actor),
                                                                       .component = component->name,
                                                                       .error = text});
-    rf_log(RF_LOG_WARN, "ACTOR-FAILED", "actor=%s component=%s error=%s text=%s", actor->id,
-           component->name, rf_err_name(err), text);
+    rf_log(RF_LOG_WARN, "ACTOR-FAILED", "actor=%s component=%s error=%s text=%s",
+           rfi_actor_id(actor), component->name, rf_err_name(err), text);
 }
 
 static enum rfi_verdict stop(rf_context *ctx)
 {
     struct rfi_actor *actor = ctx->actor;
-    rf_log(RF_LOG_ERROR, "ACTOR-STOPPED", "actor=%s component=%s restarts=%u", actor->id,
+    rf_log(RF_LOG_ERROR, "ACTOR-STOPPED", "actor=%s component=%s restarts=%u", rfi_actor_id(actor),
            actor->component->name,
-           atomic_load_explicit(&actor->restarts, memory_order_relaxed)); /* ours */
+           actor->can_restart ? atomic_load_explicit(&actor->side->restarts, memory_order_relaxed)
+                              : 0); /* ours */
     rfi_actor_retire(ctx->worker, actor, RFI_STATUS_FAILED);
     return RFI_TOKEN_GONE;
 }
@@ -83,10 +81,7 @@ static enum rfi_verdict restart(rf_context *ctx)
     if (delay_ms > RFI_BACKOFF_MAX_MS)
         delay_ms = RFI_BACKOFF_MAX_MS;
     side->restarts_in_row++;
-    /* relaxed: as above */
-    atomic_store_explicit(&actor->restarts,
-                          atomic_load_explicit(&actor->restarts, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
+    rfi_count_few(&side->restarts, 1);
     rfi_mailbox_check_waiters(&actor->box);
     rfi_actor_set_status(actor, RFI_STATUS_BACKOFF);
     rfi_mailbox_ref(&actor->box); /* once the timer is armed the token may end elsewhere */
@@ -184,12 +179,8 @@ static size_t find_timer(const struct rfi_actor *actor, uint64_t tag)
 
 static rf_err reserve_timer(struct rfi_actor *actor)
 {
-    if (actor->side == NULL) {
-        actor->side = rfi_side_new();
-        if (actor->side == NULL)
-            return RF_ENOMEM;
-        actor->side->actor = actor;
-    }
+    if (rfi_actor_need_side(actor) != RF_OK)
+        return RF_ENOMEM;
     struct rfi_side *side = actor->side;
     if (side->timer_count == RFI_ACTOR_TIMERS_MAX)
         return RF_ELIMIT;

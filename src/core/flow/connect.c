@@ -20,12 +20,15 @@ static void unlink_edge(rf_network *net, struct rfi_edge *edge);
 
 static void link_edge(rf_network *net, struct rfi_edge *edge)
 {
-    edge->out_prev = edge->from->out_last;
-    if (edge->out_prev != NULL)
-        edge->out_prev->out_next = edge;
-    else
+    struct rfi_edge *first = edge->from->out_first;
+    if (first != NULL) {
+        edge->out_prev = first->out_prev;
+        first->out_prev->out_next = edge;
+        first->out_prev = edge;
+    } else {
+        edge->out_prev = edge;
         edge->from->out_first = edge;
-    edge->from->out_last = edge;
+    }
     if (edge->to != NULL) {
         edge->in_next = edge->to->in_first;
         if (edge->in_next != NULL)
@@ -38,8 +41,15 @@ static void link_edge(rf_network *net, struct rfi_edge *edge)
 
 static void unlink_edge(rf_network *net, struct rfi_edge *edge)
 {
-    *(edge->out_prev != NULL ? &edge->out_prev->out_next : &edge->from->out_first) = edge->out_next;
-    *(edge->out_next != NULL ? &edge->out_next->out_prev : &edge->from->out_last) = edge->out_prev;
+    struct rfi_edge *first = edge->from->out_first;
+    if (edge->out_next != NULL)
+        edge->out_next->out_prev = edge->out_prev;
+    else if (edge != first)
+        first->out_prev = edge->out_prev;
+    if (edge == first)
+        edge->from->out_first = edge->out_next;
+    else
+        edge->out_prev->out_next = edge->out_next;
     if (edge->to != NULL) {
         *(edge->in_prev != NULL ? &edge->in_prev->in_next : &edge->to->in_first) = edge->in_next;
         if (edge->in_next != NULL)
@@ -96,8 +106,8 @@ static struct rfi_edge *find_edge(const struct rfi_node *from, const struct rfi_
 static rf_err resolve_ports(const struct rfi_node *from, const struct rfi_node *to,
                             const char **from_port, const char **to_port, rf_diag *out_diag)
 {
-    if (from->actor != NULL) {
-        const rf_component *component = from->actor->component;
+    if (rfi_node_actor(from) != NULL) {
+        const rf_component *component = rfi_node_actor(from)->component;
         size_t number = rfi_port_find(component->outports, component->outport_count, *from_port);
         if (number == SIZE_MAX)
             return rfi_port_unknown("out-port", from->id, component->outports,
@@ -106,8 +116,8 @@ static rf_err resolve_ports(const struct rfi_node *from, const struct rfi_node *
     } else if (!rfi_name_is_valid(*from_port, strlen(*from_port))) {
         return rfi_diag_set(out_diag, RF_ENOPORT, "\"%s\" is no port name", *from_port);
     }
-    if (to->actor != NULL) {
-        const rf_component *component = to->actor->component;
+    if (rfi_node_actor(to) != NULL) {
+        const rf_component *component = rfi_node_actor(to)->component;
         size_t number = rfi_port_find(component->inports, component->inport_count, *to_port);
         if (number == SIZE_MAX)
             return rfi_port_unknown("in-port", to->id, component->inports, component->inport_count,
@@ -122,24 +132,24 @@ static rf_err resolve_ports(const struct rfi_node *from, const struct rfi_node *
 static rf_err make_edge(struct rfi_node *from, struct rfi_node *to, const char *from_port,
                         const char *to_port, struct rfi_edge **out)
 {
-    struct rfi_edge *edge =
-        new_edge(from->actor == NULL ? from_port : "", to->actor == NULL ? to_port : "");
+    struct rfi_edge *edge = new_edge(rfi_node_actor(from) == NULL ? from_port : "",
+                                     rfi_node_actor(to) == NULL ? to_port : "");
     if (edge == NULL)
         return RF_ENOMEM;
     edge->from = from;
     edge->to = to;
-    if (from->actor != NULL) {
-        const rf_component *component = from->actor->component;
+    if (rfi_node_actor(from) != NULL) {
+        const rf_component *component = rfi_node_actor(from)->component;
         edge->from_port = from_port;
         edge->from_number =
             (uint32_t)rfi_port_find(component->outports, component->outport_count, from_port);
     }
-    if (to->actor != NULL) {
-        const rf_component *component = to->actor->component;
+    if (rfi_node_actor(to) != NULL) {
+        const rf_component *component = rfi_node_actor(to)->component;
         edge->to_port = to_port;
         edge->to_number =
             (uint32_t)rfi_port_find(component->inports, component->inport_count, to_port);
-        edge->target = &to->actor->box;
+        edge->target = &rfi_node_actor(to)->box;
     } else {
         struct rfi_outlet *outlet = rfi_proxy_of(to)->outlet;
         edge->to_number = rfi_outlet_route_locked(outlet, from->id, to_port);
@@ -243,7 +253,7 @@ rf_err rf_network_remove_connection(rf_network *net, const char *from_actor, con
 rf_err rfi_edge_tap_locked(rf_network *net, struct rfi_node *from, uint32_t outport,
                            struct rfi_outlet *outlet)
 {
-    const char *name = from->actor->component->outports[outport].name;
+    const char *name = rfi_node_actor(from)->component->outports[outport].name;
     struct rfi_edge *edge = new_edge("", "");
     if (edge == NULL)
         return RF_ENOMEM;
@@ -346,7 +356,7 @@ void rfi_node_cut_locked(rf_network *net, struct rfi_node *node)
 
 static rf_err publish_locked(struct rfi_node *node)
 {
-    struct rfi_actor *actor = node->actor;
+    struct rfi_actor *actor = rfi_node_actor(node);
     if (actor == NULL)
         return rfi_proxy_publish_locked(rfi_proxy_of(node));
     uint32_t ports = (uint32_t)actor->component->outport_count;

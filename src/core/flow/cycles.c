@@ -84,14 +84,14 @@ static bool is_reached(rf_network *net, struct rfi_node *from, struct rfi_node *
 
 static uint32_t new_loop_id(rf_network *net)
 {
-    if (++net->loop_id == 0)
+    if (++net->loop_id > RFI_LOOP_ID_MAX)
         net->loop_id = 1;
     return net->loop_id;
 }
 
 static void set_loop(rf_network *net, struct rfi_node *node, uint32_t loop_id)
 {
-    node->loop_id = loop_id;
+    node->loop_id = loop_id & RFI_LOOP_ID_MAX;
     node->walk_next = net->dirty;
     net->dirty = node;
 }
@@ -118,7 +118,7 @@ void rfi_cycles_edge_added(rf_network *net, struct rfi_node *from, struct rfi_no
         struct rfi_node *node = backwards.at;
         /* Only nodes that the first walk met: every way from `to` to `from` is within them. */
         backwards.at = node->walk_next;
-        node->loop_id = loop_id;
+        node->loop_id = loop_id & RFI_LOOP_ID_MAX;
         for (struct rfi_edge *edge = node->in_first; edge != NULL; edge = edge->in_next)
             if (edge->from->walk_mark == forwards.mark)
                 meet(&backwards, edge->from);

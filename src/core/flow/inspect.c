@@ -40,14 +40,16 @@ static void describe_actor(const struct rfi_actor *actor, rf_actor_info *out)
 {
     /* relaxed, all: numbers to look at */
     *out = (rf_actor_info){
-        .id = actor->id,
+        .id = rfi_actor_id(actor),
         .component = actor->component->name,
         .state = state_of(actor),
         .queue_length = rfi_mailbox_length(&actor->box),
         .received_count = atomic_load_explicit(&actor->received, memory_order_relaxed),
         .emitted_count = atomic_load_explicit(&actor->emitted, memory_order_relaxed),
         .failed_count = atomic_load_explicit(&actor->failed, memory_order_relaxed),
-        .restart_count = atomic_load_explicit(&actor->restarts, memory_order_relaxed),
+        .restart_count = actor->can_restart
+                             ? atomic_load_explicit(&actor->side->restarts, memory_order_relaxed)
+                             : 0,
         .dropped_count = atomic_load_explicit(&actor->dropped, memory_order_relaxed)};
 }
 
@@ -76,8 +78,8 @@ void rf_network_each_actor(rf_network *net, bool (*visit)(void *user, const rf_a
     for (struct rfi_map_entry *at = NULL; (at = rfi_map_next(net->nodes, at)) != NULL;) {
         struct rfi_node *node = rfi_map_value(at);
         rf_actor_info info;
-        if (node->actor != NULL)
-            describe_actor(node->actor, &info);
+        if (rfi_node_actor(node) != NULL)
+            describe_actor(rfi_node_actor(node), &info);
         else
             describe_proxy(rfi_proxy_of(node), name, sizeof name, &info);
         if (!visit(user, &info))
@@ -94,7 +96,7 @@ void rfi_network_each_local(rf_network *net,
     pthread_mutex_lock(&net->lock);
     for (struct rfi_map_entry *at = NULL; (at = rfi_map_next(net->nodes, at)) != NULL;) {
         const struct rfi_node *node = rfi_map_value(at);
-        if (node->actor != NULL && !visit(user, node->id, node->actor->component))
+        if (rfi_node_actor(node) != NULL && !visit(user, node->id, rfi_node_actor(node)->component))
             break;
     }
     pthread_mutex_unlock(&net->lock);
@@ -146,11 +148,11 @@ void rf_network_get_stats(rf_network *net, rf_network_stats *out)
     for (struct rfi_map_entry *at = NULL; (at = rfi_map_next(net->nodes, at)) != NULL;) {
         struct rfi_node *node = rfi_map_value(at);
         rf_actor_info info;
-        if (node->actor == NULL) {
+        if (rfi_node_actor(node) == NULL) {
             sum.queued_count += rfi_mailbox_length(&rfi_proxy_of(node)->outlet->box);
             continue;
         }
-        describe_actor(node->actor, &info);
+        describe_actor(rfi_node_actor(node), &info);
         sum.received_count += info.received_count;
         sum.emitted_count += info.emitted_count;
         sum.failed_count += info.failed_count;

@@ -17,9 +17,10 @@
 enum { CAPACITY = 1024, ACTORS_MAX = 4194304 };
 
 static void free_local(struct rfi_actor *actor);
+static const char *id_of(const struct rfi_actor *actor);
 
-static const struct rfi_runtime_hooks hooks = {.on_event = rfi_events_post,
-                                               .free_actor = free_local};
+static const struct rfi_runtime_hooks hooks = {
+    .on_event = rfi_events_post, .free_actor = free_local, .id_of = id_of};
 
 static rf_err make_side(const char *id, const char *metadata_json, struct rfi_side **out,
                         uint32_t *out_capacity, rf_diag *out_diag);
@@ -65,7 +66,7 @@ rf_err rf_network_new(const rf_network_options *options, rf_network **out)
     (void)pthread_rwlock_init(&net->subs_lock, NULL);
     net->id = strdup(given.network_id != NULL ? given.network_id : "local");
     net->components = rfi_map_new();
-    net->nodes = rfi_map_new();
+    net->nodes = rfi_map_new_keyed();
     if (net->id == NULL || net->components == NULL || net->nodes == NULL) {
         rf_network_free(net);
         return RF_ENOMEM;
@@ -154,8 +155,8 @@ void rf_network_free(rf_network *net)
     for (struct rfi_map_entry *at = NULL;
          net->nodes != NULL && (at = rfi_map_next(net->nodes, at)) != NULL;) {
         struct rfi_node *node = rfi_map_value(at);
-        if (node->actor != NULL) {
-            rfi_mailbox_unref(&node->actor->box); /* the directory's */
+        if (rfi_node_actor(node) != NULL) {
+            rfi_mailbox_unref(&rfi_node_actor(node)->box); /* the directory's */
         } else {
             rfi_proxy_close(rfi_proxy_of(node));
             rfi_proxy_free(rfi_proxy_of(node));
@@ -332,9 +333,9 @@ rf_err rfi_network_add_held(rf_network *net, const char *id, const char *compone
     if (id == NULL || component == NULL || !is_id_good(id))
         return rfi_diag_set(out_diag, RF_EINVAL, "\"%s\" is no good id for a node",
                             id == NULL ? "" : id);
+    rf_err err = RF_OK;
     pthread_mutex_lock(&net->lock);
     const rf_component *definition = rfi_map_get(net->components, component);
-    rf_err err = RF_OK;
     if (definition == NULL && strchr(component, '@') == NULL)
         err = unknown_component_locked(net, id, component, out_diag);
     pthread_mutex_unlock(&net->lock);
@@ -424,40 +425,44 @@ static rf_err make_side(const char *id, const char *metadata_json, struct rfi_si
     return RF_OK;
 }
 
+static const char *id_of(const struct rfi_actor *actor)
+{
+    return ((const struct rfi_local *)(const void *)actor)->id;
+}
+
 static void free_local(struct rfi_actor *actor)
 {
-    struct rfi_local *local = (struct rfi_local *)(void *)actor; /* its first member */
-    free(local->node.id);
-    free(local);
+    free(actor); /* the first member of its struct rfi_local */
 }
 
 /* Enter a node into the directory; the reasons why not have a text each. */
-static rf_err enter_locked(rf_network *net, struct rfi_node *node, rf_diag *out_diag)
+rf_err rfi_node_enter_locked(rf_network *net, struct rfi_node *node, rf_diag *out_diag)
 {
     if (net->life == RFI_LIFE_STOPPED)
         return rfi_diag_set(out_diag, RF_ECLOSED, "the network has stopped");
-    if (rfi_map_get(net->nodes, node->id) != NULL)
-        return rfi_diag_set(out_diag, RF_EEXISTS, "there is a node \"%s\" already", node->id);
-    if (rfi_map_count(net->nodes) >= net->actors_max)
+    if (rfi_map_count(net->nodes) >= net->actors_max && rfi_map_get(net->nodes, node->id) == NULL)
         return rfi_diag_set(out_diag, RF_ELIMIT, "there are %u nodes, which is the limit",
                             net->actors_max);
-    return rfi_map_add(net->nodes, node->id, node);
+    rf_err err = rfi_map_add_keyed(net->nodes, node);
+    return err != RF_EEXISTS
+               ? err
+               : rfi_diag_set(out_diag, err, "there is a node \"%s\" already", node->id);
 }
 
 static rf_err add_local(rf_network *net, const char *id, const rf_component *component,
                         struct rfi_side *side, uint32_t capacity, struct rfi_actor **out_held,
                         rf_diag *out_diag)
 {
-    struct rfi_local *local = calloc(1, sizeof *local);
-    char *copy = strdup(id);
-    rf_err err = local == NULL || copy == NULL ? RF_ENOMEM : RF_OK;
+    size_t id_size = strlen(id) + 1;
+    struct rfi_local *local = calloc(1, sizeof *local + id_size);
+    rf_err err = local == NULL ? RF_ENOMEM : RF_OK;
     if (err == RF_OK) {
-        local->node.id = copy;
-        local->node.actor = &local->actor;
+        memcpy(local->id, id, id_size);
+        local->node.id = local->id;
         pthread_mutex_lock(&net->lock);
-        err = enter_locked(net, &local->node, out_diag);
+        err = rfi_node_enter_locked(net, &local->node, out_diag);
         if (err == RF_OK) {
-            rfi_actor_init(&local->actor, &net->runtime, component, copy, capacity, side);
+            rfi_actor_init(&local->actor, &net->runtime, component, capacity, side);
             rfi_mailbox_ref(&local->actor.box); /* for *out_held */
         }
         pthread_mutex_unlock(&net->lock);
@@ -465,7 +470,6 @@ static rf_err add_local(rf_network *net, const char *id, const rf_component *com
     if (err != RF_OK) {
         rfi_side_free(side);
         free(local);
-        free(copy);
         return err;
     }
     *out_held = &local->actor;
@@ -478,7 +482,7 @@ void rfi_network_release(rf_network *net, struct rfi_actor **held, size_t count)
      * states now, not at the first message, so that mistakes of configuration show early. */
     pthread_mutex_lock(&net->lock);
     for (size_t i = 0; i < count && net->life != RFI_LIFE_STOPPED; i++)
-        if (held[i] != NULL)
+        if (held[i] != NULL && (net->life != RFI_LIFE_RUNNING || !rfi_actor_rest(held[i])))
             held[i]->box.ops->schedule(&held[i]->box);
     pthread_mutex_unlock(&net->lock);
     for (size_t i = 0; i < count; i++)
@@ -491,7 +495,7 @@ rf_err rf_network_remove_node(rf_network *net, const char *id)
     pthread_mutex_lock(&net->lock);
     struct rfi_node *node = rfi_map_remove(net->nodes, id);
     if (node != NULL) {
-        struct rfi_actor *actor = node->actor;
+        struct rfi_actor *actor = rfi_node_actor(node);
         if (actor != NULL) {
             rfi_actor_close(actor);
             rfi_actor_note_gone(actor, RFI_GONE_REMOVED);
@@ -505,7 +509,7 @@ rf_err rf_network_remove_node(rf_network *net, const char *id)
         rfi_network_pump(net);
     if (node == NULL)
         return RF_ENOACTOR;
-    if (node->actor == NULL) {
+    if (rfi_node_actor(node) == NULL) {
         rfi_proxy_close(rfi_proxy_of(node));
         return RF_OK;
     }
@@ -514,9 +518,9 @@ rf_err rf_network_remove_node(rf_network *net, const char *id)
     if (!is_running && rfi_worker_self(&net->runtime) == NULL) {
         pthread_mutex_lock(&net->life_lock);
         if (net->life != RFI_LIFE_RUNNING)
-            rfi_actor_finish(node->actor, RFI_STATUS_STOPPED);
+            rfi_actor_finish(rfi_node_actor(node), RFI_STATUS_STOPPED);
         pthread_mutex_unlock(&net->life_lock);
     }
-    rfi_mailbox_unref(&node->actor->box); /* the directory's */
+    rfi_mailbox_unref(&rfi_node_actor(node)->box); /* the directory's */
     return RF_OK;
 }

@@ -13,22 +13,34 @@
 
 struct rfi_edge;
 
+#define RFI_LOOP_ID_MAX (UINT32_MAX >> 1) /* of rfi_node.loop_id */
+
 /* A node of the connector graph: an actor or a proxy. */
 struct rfi_node {
-    char *id;                /* owned */
-    struct rfi_actor *actor; /* NULL: a proxy */
-    struct rfi_edge *out_first, *out_last;
+    const char *id; /* first: the directory's key. Of an actor behind it, of a proxy owned */
+    struct rfi_edge *out_first; /* its out_prev is the last one */
     struct rfi_edge *in_first;
     struct rfi_node *walk_next; /* of the list that a walk makes */
     uint32_t walk_mark;         /* of the walk that was here last; in cycles.c also an index */
-    uint32_t loop_id;           /* nodes in one loop have the same; 0: in none */
+    uint32_t loop_id : 31;      /* nodes in one loop have the same; 0: in none */
+    uint32_t is_proxy : 1;
 };
 
 /* An actor with its node. */
 struct rfi_local {
     struct rfi_actor actor; /* first */
     struct rfi_node node;
+    char id[];
 };
+
+/* NULL: a proxy. */
+static inline struct rfi_actor *rfi_node_actor(const struct rfi_node *node)
+{
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): nodes are const to who only looks at them, their actors never */
+    char *at = (char *)(uintptr_t)node;
+    return node->is_proxy ? NULL
+                          : (struct rfi_actor *)(void *)(at - offsetof(struct rfi_local, node));
+}
 
 /* A connector, or a tap (then `to` is NULL). */
 struct rfi_edge {
@@ -109,7 +121,8 @@ struct rf_network {
 
 static inline struct rfi_proxy *rfi_proxy_of(struct rfi_node *node)
 {
-    return node->actor != NULL ? NULL : (struct rfi_proxy *)(void *)node; /* its first member */
+    return rfi_node_actor(node) != NULL ? NULL
+                                        : (struct rfi_proxy *)(void *)node; /* its first member */
 }
 
 /* ---- nodes that wait for their connectors (network.c) ---- */
@@ -119,6 +132,9 @@ static inline struct rfi_proxy *rfi_proxy_of(struct rfi_node *node)
 RF_NODISCARD rf_err rfi_network_add_held(rf_network *net, const char *id, const char *component,
                                          const char *metadata_json, struct rfi_actor **out_held,
                                          rf_diag *out_diag);
+/* Enter a node into the directory; the reasons why not have a text each. */
+RF_NODISCARD rf_err rfi_node_enter_locked(rf_network *net, struct rfi_node *node,
+                                          rf_diag *out_diag);
 /* Let them run; those that were removed meanwhile end. Takes each of `held` (NULL is allowed). */
 void rfi_network_release(rf_network *net, struct rfi_actor **held, size_t count);
 

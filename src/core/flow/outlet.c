@@ -113,10 +113,10 @@ rf_err rfi_outlet_tap(rf_network *net, const char *actor, const char *outport,
         return err;
     pthread_mutex_lock(&net->lock);
     struct rfi_node *node = rfi_map_get(net->nodes, actor);
-    if (node == NULL || node->actor == NULL) {
+    if (node == NULL || rfi_node_actor(node) == NULL) {
         err = RF_ENOACTOR;
     } else {
-        const rf_component *component = node->actor->component;
+        const rf_component *component = rfi_node_actor(node)->component;
         size_t number = rfi_port_find(component->outports, component->outport_count, outport);
         err = number == SIZE_MAX ? RF_ENOPORT
                                  : rfi_edge_tap_locked(net, node, (uint32_t)number, outlet);

@@ -39,10 +39,11 @@ static rf_err make_proxy(rf_network *net, const char *id, const char *component,
     proxy->net = net;
     proxy->notices_end = &proxy->notices;
     proxy->is_pumping = true; /* until the bridge has opened it */
-    proxy->node.id = strdup(id);
-    rf_err err = proxy->node.id == NULL
-                     ? RF_ENOMEM
-                     : rfi_split_remote(component, &proxy->actor, &proxy->network);
+    char *copy = strdup(id);
+    proxy->node.id = copy;
+    proxy->node.is_proxy = true;
+    rf_err err =
+        copy == NULL ? RF_ENOMEM : rfi_split_remote(component, &proxy->actor, &proxy->network);
     if (err == RF_OK)
         err = rfi_outlet_make(net, NULL, NULL, 0, &proxy->outlet);
     if (err != RF_OK) {
@@ -61,14 +62,7 @@ static rf_err enter_locked(rf_network *net, struct rfi_proxy *proxy, rf_diag *ou
     if (rfi_network_bridge(net, &bridge) == NULL)
         return rfi_diag_set(out_diag, RF_EUNSUPPORTED,
                             "node \"%s\" is remote, and this network has no bridge", id);
-    if (net->life == RFI_LIFE_STOPPED)
-        return rfi_diag_set(out_diag, RF_ECLOSED, "the network has stopped");
-    if (rfi_map_get(net->nodes, id) != NULL)
-        return rfi_diag_set(out_diag, RF_EEXISTS, "there is a node \"%s\" already", id);
-    if (rfi_map_count(net->nodes) >= net->actors_max)
-        return rfi_diag_set(out_diag, RF_ELIMIT, "there are %u nodes, which is the limit",
-                            net->actors_max);
-    return rfi_map_add(net->nodes, id, &proxy->node);
+    return rfi_node_enter_locked(net, &proxy->node, out_diag);
 }
 
 rf_err rfi_proxy_add(rf_network *net, const char *id, const char *component, rf_diag *out_diag)
@@ -160,7 +154,7 @@ void rfi_proxy_free(struct rfi_proxy *proxy)
     if (proxy->outlet != NULL)
         proxy->outlet->proxy = NULL;
     rfi_outlet_unref(proxy->outlet);
-    free(proxy->node.id);
+    free((char *)(uintptr_t)proxy->node.id); /* ours: NOLINT(performance-no-int-to-ptr) */
     free(proxy->actor);
     free(proxy->network);
     free(proxy);

@@ -81,12 +81,12 @@ static rf_err push_to_actor(rf_network *net, struct rfi_mailbox *box, uint32_t p
 
 static rf_err place_at_node(struct rfi_node *node, const char *port, struct place *out)
 {
-    if (node->actor != NULL) {
-        const rf_component *component = node->actor->component;
+    if (rfi_node_actor(node) != NULL) {
+        const rf_component *component = rfi_node_actor(node)->component;
         size_t number = rfi_port_find(component->inports, component->inport_count, port);
         if (number == SIZE_MAX)
             return RF_ENOPORT;
-        out->box = &node->actor->box;
+        out->box = &rfi_node_actor(node)->box;
         out->port = (uint32_t)number;
     } else {
         struct rfi_outlet *outlet = rfi_proxy_of(node)->outlet;
@@ -255,8 +255,8 @@ rf_err rfi_target_find(rf_network *net, const char *actor, const char *port,
     struct place place = {.box = NULL};
     pthread_mutex_lock(&net->lock);
     struct rfi_node *node = rfi_map_get(net->nodes, actor);
-    rf_err err =
-        node == NULL || node->actor == NULL ? RF_ENOACTOR : place_at_node(node, port, &place);
+    rf_err err = node == NULL || rfi_node_actor(node) == NULL ? RF_ENOACTOR
+                                                              : place_at_node(node, port, &place);
     pthread_mutex_unlock(&net->lock);
     if (err != RF_OK) {
         free(target);
