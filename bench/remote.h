@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The workloads between two processes (remote.c). */
+/* The workloads between two processes (remote.c, fanin.c). */
 #ifndef BENCH_REMOTE_H
 #define BENCH_REMOTE_H
 
@@ -9,5 +9,6 @@ void bench_remote_rtt(struct bench *bench);
 void bench_remote_stream(struct bench *bench);
 void bench_remote_stream_1k(struct bench *bench);
 void bench_remote_large(struct bench *bench);
+void bench_remote_fanin(struct bench *bench);
 
 #endif

@@ -20,6 +20,7 @@ const struct bench_workload bench_workloads[] = {
     {"remote_stream", "64-byte messages to another process", bench_remote_stream},
     {"remote_stream_1k", "the same with 1 KiB", bench_remote_stream_1k},
     {"remote_large", "the same with 1 MiB", bench_remote_large},
+    {"remote_fanin", "100 connections into one node", bench_remote_fanin},
     {"json_stream", "64-byte messages over the Rust wire", bench_json_stream},
     {"json_stream_1k", "1-KiB messages over the Rust wire", bench_json_stream_1k},
     {"json_large", "1-MiB messages over the Rust wire", bench_json_large},
