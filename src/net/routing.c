@@ -18,6 +18,7 @@
 enum {
     ITEMS_PER_TURN = 1024,
     STAND_IN_NS = 100000, /* another thread looks after the shard for about so long at a time */
+    STAND_IN_WORKER_NS = 1000000, /* a worker's other work can be taken by others */
     STAND_IN_ROUNDS = 8   /* and comes back so often for what was posted meanwhile */
 };
 
@@ -166,8 +167,8 @@ enum stay { STAY_DONE, STAY_LONGER, STAY_REVOKED };
 static enum stay stand_in(struct rfi_shard *shard)
 {
     rf_network *net = shard->bridge->net;
-    uint64_t until_ns = rfi_clock_ns() + STAND_IN_NS;
     bool is_guest = rfi_network_guest_begin(net);
+    uint64_t until_ns = rfi_clock_ns() + (is_guest ? STAND_IN_NS : STAND_IN_WORKER_NS);
     enum rfi_guest_stop stop = RFI_GUEST_DONE;
     bool is_done = false;
     do {
@@ -189,16 +190,6 @@ static enum stay stand_in(struct rfi_shard *shard)
     return is_done ? STAY_DONE : STAY_LONGER;
 }
 
-/* The time is up. A loop looks at its sockets and goes on; any other thread has an owner to give the shard to.
- * True: this thread stays. */
-static bool linger(struct rfi_shard *shard)
-{
-    if (rfi_errands.may_linger && rfi_errands_add(run_errand, shard) == RFI_ERRAND_ADDED)
-        return true;
-    rfi_network_guest_end(shard->bridge->net);
-    return false;
-}
-
 static void set_borrower(struct rfi_shard *shard, const void *borrower)
 {
     /* relaxed: a thread compares it with its own, or is ordered by a revocation */
@@ -210,21 +201,32 @@ static bool is_borrower(const struct rfi_shard *shard)
     return atomic_load_explicit(&shard->borrower, memory_order_relaxed) == &rfi_errands; /* ours */
 }
 
-/* Stand in until there is nothing to do. False: the errand is on the list again. */
+/* Stand in until there is nothing to do, or for a while: then the errand comes back after what else this thread has to
+ * do. A loop stays the borrower meanwhile, since it does not leave for long (watcher.h); an actor worker may, so it
+ * gives the place back, and what others post wakes the owner. False: the errand is on the list again. */
 static bool look_after(struct rfi_shard *shard)
 {
-    bool is_over = false;
-    for (int i = 0; !is_over; i++) {
+    for (int i = 0;; i++) {
         set_borrower(shard, &rfi_errands);
         enum stay stay = stand_in(shard);
-        if (stay == STAY_REVOKED || (stay == STAY_LONGER && linger(shard)))
-            return stay == STAY_REVOKED;
+        if (stay == STAY_REVOKED)
+            return true;
+        bool comes_back =
+            stay == STAY_LONGER && rfi_errands_add(run_errand, shard) == RFI_ERRAND_ADDED;
+        if (comes_back && rfi_errands.may_linger)
+            return false;
+        if (stay == STAY_LONGER)
+            rfi_network_guest_end(shard->bridge->net);
         set_borrower(shard, NULL);
-        bool must_wake = stay == STAY_LONGER || shard->dirty != NULL || i + 1 == STAND_IN_ROUNDS ||
-                         rfi_heap_next(&shard->due) < shard->wake_ns;
-        is_over = rfi_inbox_give_back(&shard->inbox, must_wake);
+        bool must_wake = shard->dirty != NULL || rfi_heap_next(&shard->due) < shard->wake_ns;
+        if (comes_back && !must_wake) {
+            rfi_inbox_leave(&shard->inbox);
+            return false;
+        }
+        must_wake = must_wake || stay == STAY_LONGER || i + 1 == STAND_IN_ROUNDS;
+        if (rfi_inbox_give_back(&shard->inbox, must_wake))
+            return !comes_back;
     }
-    return true;
 }
 
 static void run_errand(void *arg)

@@ -96,6 +96,15 @@ void rfi_inbox_post(struct rfi_inbox *inbox, struct rfi_mpsc_node *item)
         signal_owner(inbox);
 }
 
+void rfi_inbox_leave(struct rfi_inbox *inbox)
+{
+    uint32_t expected = LENT;
+    /* [IB3] release: what we did as the owner */
+    if (!atomic_compare_exchange_strong_explicit(&inbox->state, &expected, ASLEEP,
+                                                 memory_order_acq_rel, memory_order_relaxed))
+        (void)rfi_inbox_give_back(inbox, true);
+}
+
 void rfi_inbox_post_quietly(struct rfi_inbox *inbox, struct rfi_mpsc_node *item)
 {
     (void)rfi_mpsc_push(&inbox->queue, item);

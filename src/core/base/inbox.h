@@ -33,6 +33,9 @@ bool rfi_inbox_borrow(struct rfi_inbox *inbox);
  * must_wake: the sleeping owner shall look (there is work left, or its deadline has changed); then
  * always true. */
 bool rfi_inbox_give_back(struct rfi_inbox *inbox, bool must_wake);
+/* The borrower: the same, but what is in the queue is left to an errand of this thread, which will borrow again; it is
+ * seen earlier when somebody else posts, or when the owner's deadline comes. */
+void rfi_inbox_leave(struct rfi_inbox *inbox);
 /* Any thread: has the owner something to take? */
 bool rfi_inbox_has(struct rfi_inbox *inbox);
 /* Any thread: does the owner sleep now? A hint. */
