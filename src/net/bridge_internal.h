@@ -296,6 +296,9 @@ struct rfi_intake {
     bool is_closed;
     uint64_t out_messages, out_bytes; /* pushed and not known to be consumed */
     struct rfi_target *target;
+    struct rfi_target_run run; /* SEND: came with the frames at hand, not pushed yet */
+    size_t run_bytes;
+    struct rfi_intake *next_gathered; /* of the shard, when `run` is not empty */
     struct rfi_fan { /* EMIT: connectors that took a message, oldest first */
         uint32_t takers;
         uint32_t bytes;
@@ -315,6 +318,9 @@ RF_NODISCARD rf_err rfi_intake_push(struct rfi_intake *intake, rf_message *msg, 
 /* Push with a target of the caller's. */
 RF_NODISCARD rf_err rfi_intake_push_to(struct rfi_intake *intake, struct rfi_target *target,
                                        rf_message *msg);
+/* The same without a reply, when rfi_intakes_push_gathered is called. Errors that come later are told to the link. */
+RF_NODISCARD rf_err rfi_intake_gather(struct rfi_intake *intake, rf_message *msg);
+void rfi_intakes_push_gathered(struct rfi_shard *shard);
 /* Emit from every proxy of (peer, actor). Takes `msg` on RF_OK. */
 RF_NODISCARD rf_err rfi_intake_emit(struct rfi_intake *intake, rf_message *msg);
 /* The shard is dead and its inbox empty: from now on the last receipt frees. */

@@ -17,11 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CREDIT_SHIFT = 40 };
+enum { CREDIT_SHIFT = 40, GATHER_MAX = 512, GATHER_BYTES_MAX = 256 << 10 };
 #define CREDIT_BYTES_MASK ((UINT64_C(1) << CREDIT_SHIFT) - 1)
 
 #define INTAKE_OF(pointer, member)                                                                 \
     ((struct rfi_intake *)(void *)((char *)(pointer)-offsetof(struct rfi_intake, member)))
+
+static void push_gathered(struct rfi_intake *intake);
 
 static void intake_free(struct rfi_intake *intake)
 {
@@ -43,10 +45,10 @@ static void consume_orphan(struct rfi_intake *intake)
         intake_free(intake);
 }
 
-static void on_consumed(struct rfi_receipt *receipt, size_t size)
+static void on_consumed(struct rfi_receipt *receipt, uint32_t count, size_t size)
 {
     struct rfi_intake *intake = INTAKE_OF(receipt, receipt);
-    uint64_t sum = (UINT64_C(1) << CREDIT_SHIFT) | ((uint64_t)size & CREDIT_BYTES_MASK);
+    uint64_t sum = ((uint64_t)count << CREDIT_SHIFT) | ((uint64_t)size & CREDIT_BYTES_MASK);
     /* [IN1] acq_rel: the item is free to be posted when 0 is found. */
     if (atomic_fetch_add_explicit(&intake->credit, sum, memory_order_acq_rel) == 0 &&
         !rfi_shard_post(intake->shard, &intake->item.node))
@@ -151,6 +153,7 @@ rf_err rfi_intake_new(struct rfi_peer *peer, enum rfi_intake_kind kind, uint32_t
 
 void rfi_intake_close(struct rfi_intake *intake)
 {
+    push_gathered(intake);
     intake->is_closed = true;
     intake->session = NULL;
     rfi_target_unref(intake->target);
@@ -201,8 +204,83 @@ static rf_err push_once(struct rfi_intake *intake, rf_message *msg, rf_reply *re
     return err;
 }
 
+static void unlist_gathered(struct rfi_intake *intake)
+{
+    struct rfi_intake **at = &intake->shard->gathered;
+    while (*at != intake)
+        at = &(*at)->next_gathered;
+    *at = intake->next_gathered;
+    intake->next_gathered = NULL;
+}
+
+static void refuse(struct rfi_intake *intake, rf_message *msg, rf_err err)
+{
+    struct rfi_peer *peer = intake->peer;
+    rfi_dead_letters_add(&peer->bridge->dead_letters, rfi_dead_reason_of(err), 1, peer->id,
+                         intake->actor, intake->port);
+    rfi_network_count_dropped(peer->bridge->net, 1);
+    rfi_link_refused(peer->link, intake->flow, rf_message_size(msg), err);
+    rf_message_unref(msg);
+}
+
+/* Push what was gathered. When the node went, another one may have its name by now: each message looks. */
+static void push_gathered(struct rfi_intake *intake)
+{
+    rf_message *msg;
+    uint32_t count = intake->run.length;
+    if (count == 0)
+        return;
+    unlist_gathered(intake);
+    size_t bytes = intake->run_bytes;
+    intake->run_bytes = 0;
+    rf_err err = rfi_target_push_run(intake->target, &intake->run);
+    intake->out_messages += count - intake->run.length;
+    if (err == RF_OK) {
+        intake->out_bytes += bytes;
+        return;
+    }
+    struct rfi_target_run left = intake->run;
+    intake->run = (struct rfi_target_run){.length = 0};
+    for (struct rfi_target_run *run = &left; (msg = rfi_target_run_take(run)) != NULL;) {
+        bytes -= rf_message_size(msg);
+        err = rfi_intake_push(intake, msg, NULL);
+        if (err != RF_OK)
+            refuse(intake, msg, err);
+    }
+    intake->out_bytes += bytes; /* of those that went before the node did */
+}
+
+void rfi_intakes_push_gathered(struct rfi_shard *shard)
+{
+    while (shard->gathered != NULL)
+        push_gathered(shard->gathered);
+}
+
+rf_err rfi_intake_gather(struct rfi_intake *intake, rf_message *msg)
+{
+    if (intake->target == NULL) {
+        rf_err err = rfi_target_find(intake->peer->bridge->net, intake->actor, intake->port,
+                                     &intake->target);
+        if (err != RF_OK)
+            return err;
+    }
+    size_t size = rf_message_size(msg);
+    rf_err err = rfi_target_run_add(&intake->run, intake->target, msg, &intake->receipt);
+    if (err != RF_OK)
+        return err;
+    intake->run_bytes += size;
+    if (intake->run.length == 1) {
+        intake->next_gathered = intake->shard->gathered;
+        intake->shard->gathered = intake;
+    }
+    if (intake->run.length >= GATHER_MAX || intake->run_bytes >= GATHER_BYTES_MAX)
+        push_gathered(intake);
+    return RF_OK;
+}
+
 rf_err rfi_intake_push(struct rfi_intake *intake, rf_message *msg, rf_reply *reply)
 {
+    push_gathered(intake); /* first come, first served */
     rf_err err = push_once(intake, msg, reply);
     if (err == RF_ECLOSED) /* the node went: another one may have its name by now */
         err = push_once(intake, msg, reply);
@@ -248,7 +326,7 @@ rf_err rfi_intake_emit(struct rfi_intake *intake, rf_message *msg)
         intake->out_messages++;
         intake->out_bytes += size;
         fan->takers = 1;
-        on_consumed(&intake->receipt, size);
+        on_consumed(&intake->receipt, 1, size);
     } else {
         intake->out_messages += takers;
         intake->out_bytes += takers * size;

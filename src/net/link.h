@@ -120,6 +120,8 @@ void rfi_link_send_json(struct rfi_link *link, const void *text, size_t size);
 /* Messages of this inbound flow left the mailbox: their credit can be granted again. A number of a flow that
  * is gone is ignored (see is_credit_kept). */
 void rfi_link_consumed(struct rfi_link *link, uint32_t inflow, uint32_t messages, size_t bytes);
+/* A message that on_message had taken could not be handed over after all. */
+void rfi_link_refused(struct rfi_link *link, uint32_t inflow, size_t size, rf_err reason);
 /* Append the next native frame to `out`; false when there is nothing to send now. Acks and credits ride along. */
 bool rfi_link_poll(struct rfi_link *link, struct rfi_buf *out, uint64_t now_ns);
 

@@ -226,6 +226,13 @@ void rfi_link_reject(struct rfi_link *link, struct rfi_inflow *flow, size_t size
     make_due(link, flow, true);
 }
 
+void rfi_link_refused(struct rfi_link *link, uint32_t inflow, size_t size, rf_err reason)
+{
+    struct rfi_inflow *flow = rfi_link_find_inflow(link, inflow & (RFI_FLOWS_CAP - 1));
+    if (flow != NULL && flow->number == inflow)
+        rfi_link_reject(link, flow, size, reason);
+}
+
 /* ---- ends ---- */
 
 static void tell_closed(struct rfi_link *link, struct rfi_inflow *flow)

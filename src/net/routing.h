@@ -33,6 +33,7 @@ struct rfi_shard {
     _Alignas(64) struct rfi_peer *peers; /* that the thread has met */
     struct rfi_peer *dirty;              /* to be pumped in this turn */
     struct rfi_intake *intakes;
+    struct rfi_intake *gathered; /* those with a run to be pushed */
     struct rfi_peer *unneeded; /* that may be forgotten, to be looked at in this turn */
     struct rfi_heap due;       /* peers, by when to look at them again */
     struct rfi_buf scratch, frame;

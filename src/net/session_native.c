@@ -169,7 +169,8 @@ static rf_err on_message(void *owner, uint32_t inflow, void *user, rf_message *m
         if (request_id != 0)
             err = make_inquiry(peer, request_id, &inquiry, &reply);
         if (err == RF_OK)
-            err = rfi_intake_push(intake, msg, reply);
+            err = request_id != 0 ? rfi_intake_push(intake, msg, reply)
+                                  : rfi_intake_gather(intake, msg);
     }
     if (err == RF_OK)
         return RF_OK;
@@ -272,6 +273,7 @@ struct rfi_link *rfi_native_link_new(struct rfi_peer *peer)
 void rfi_native_input(struct rfi_session *session, const struct rfi_run *run)
 {
     struct rfi_peer *peer = session->peer;
+    struct rfi_shard *shard = peer->shard;
     for (size_t i = 0; i < run->frame_count && session->phase == RFI_SESSION_UP; i++) {
         const struct rfi_frame_span *frame = &run->frames[i];
         if (frame->opcode != RFI_BINARY) {
@@ -289,4 +291,5 @@ void rfi_native_input(struct rfi_session *session, const struct rfi_run *run)
             rfi_session_end(session, 1002, err, reason);
         }
     }
+    rfi_intakes_push_gathered(shard);
 }

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void activate(struct rfi_worker *worker, struct rfi_actor *actor);
 static inline enum rfi_verdict run_one(rf_context *ctx, struct rfi_delivery *delivery);
 static inline enum rfi_verdict after_callback(rf_context *ctx, rf_err err);
 
@@ -273,7 +274,32 @@ static enum rfi_verdict park(rf_context *ctx, struct rfi_mailbox *target)
     return RFI_TOKEN_GONE;
 }
 
+static void tell_consumed(rf_context *ctx)
+{
+    ctx->receipt->consumed(ctx->receipt, ctx->receipt_count, ctx->receipt_bytes);
+    ctx->receipt = NULL;
+    ctx->receipt_count = 0;
+    ctx->receipt_bytes = 0;
+}
+
+/* Receipts of one pusher are summed up, as each one is an exchange with another thread. */
+static inline void note_consumed(rf_context *ctx, struct rfi_receipt *receipt, size_t size)
+{
+    if (ctx->receipt != receipt && ctx->receipt != NULL)
+        tell_consumed(ctx);
+    ctx->receipt = receipt;
+    ctx->receipt_count++;
+    ctx->receipt_bytes += size;
+}
+
 void rfi_actor_run(struct rfi_worker *worker, struct rfi_actor *actor)
+{
+    activate(worker, actor);
+    if (worker->context->receipt != NULL)
+        tell_consumed(worker->context); /* of the worker: the actor may be gone */
+}
+
+static void activate(struct rfi_worker *worker, struct rfi_actor *actor)
 {
     rf_context *ctx = worker->context;
     enum rfi_verdict verdict = RFI_GO_ON;
@@ -413,7 +439,7 @@ static inline enum rfi_verdict fire_any(rf_context *ctx, struct rfi_delivery *de
     if (__builtin_expect(reply != NULL, 0))
         answer(ctx, err);
     if (__builtin_expect(receipt != NULL, 0))
-        receipt->consumed(receipt, msg->size);
+        note_consumed(ctx, receipt, msg->size);
     rfi_lease_end(msg);
     if (__builtin_expect(err == RF_OK, 1))
         note_success(ctx);
@@ -458,7 +484,7 @@ static enum rfi_verdict fire_packet(rf_context *ctx)
 static void clear_input(struct rfi_input *input)
 {
     if (input->receipt != NULL)
-        input->receipt->consumed(input->receipt, rf_message_size(input->msg));
+        input->receipt->consumed(input->receipt, 1, rf_message_size(input->msg));
     rf_message_unref(input->msg);
     *input = (struct rfi_input){.msg = NULL};
 }

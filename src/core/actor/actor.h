@@ -164,6 +164,9 @@ struct rf_context {
     struct rfi_worker *worker;
     struct rfi_runtime *runtime;
     struct rfi_actor *actor;
+    struct rfi_receipt *receipt; /* of messages that were consumed and not yet told */
+    uint32_t receipt_count;
+    size_t receipt_bytes;
     rf_reply *reply;             /* of the message at hand, until answered or taken */
     rf_message *first_emitted;   /* the answer if no other comes; only when there is a reply */
     struct rfi_mailbox *pressed; /* a target that is over its limit */

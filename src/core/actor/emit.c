@@ -315,7 +315,7 @@ void rfi_delivery_drop(struct rfi_delivery *delivery, rf_err err)
     rf_reply *reply = delivery->reply;
     rfi_delivery_release(delivery, msg);
     if (receipt != NULL)
-        receipt->consumed(receipt, rf_message_size(msg));
+        receipt->consumed(receipt, 1, rf_message_size(msg));
     rf_message_unref(msg);
     rfi_reply_fail(reply, err);
 }

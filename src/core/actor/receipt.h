@@ -8,9 +8,10 @@
 
 /* Embedded in an object of the pusher, who keeps it alive until every push was consumed. */
 struct rfi_receipt {
-    /* Once for each message pushed with this receipt, after the actor's callback returned or when the
-     * message was dropped. Any thread; must not block. */
-    void (*consumed)(struct rfi_receipt *receipt, size_t size);
+    /* For each message pushed with this receipt, after the actor's callback returned or when the message was dropped:
+     * `count` of them with `size` bytes together, at the end of the activation at the latest. Any thread;
+     * must not block. */
+    void (*consumed)(struct rfi_receipt *receipt, uint32_t count, size_t size);
 };
 
 /* Fail a request: its callback gets `err` instead of a message. Takes `reply` (NULL is allowed). Any

@@ -311,7 +311,7 @@ bool rfi_outlet_pop(struct rfi_outlet *outlet, struct rfi_outlet_item *out)
     }
     rfi_delivery_release(delivery, msg);
     if (receipt != NULL) /* from one proxy to another: it is the popper's now */
-        receipt->consumed(receipt, rf_message_size(msg));
+        receipt->consumed(receipt, 1, rf_message_size(msg));
     rfi_count(&outlet->popped_count, 1);
     /* relaxed: our own number */
     if (box->first == NULL ||

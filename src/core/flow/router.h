@@ -37,6 +37,21 @@ void rfi_target_unref(struct rfi_target *target);
  * is gone (find it again, it may have been added anew); RF_ENOMEM. */
 RF_NODISCARD rf_err rfi_target_push(struct rfi_target *target, rf_message *msg,
                                     struct rfi_receipt *receipt, rf_reply *reply);
+
+/* Messages for one target that their owner gathers, to be pushed in one step. Zeros: empty. */
+struct rfi_target_run {
+    struct rfi_mpsc_node *oldest, *newest;
+    uint32_t length;
+    int32_t weight;
+};
+/* Put a message behind the run. Takes `msg` on RF_OK. RF_ENOMEM. */
+RF_NODISCARD rf_err rfi_target_run_add(struct rfi_target_run *run, struct rfi_target *target,
+                                       rf_message *msg, struct rfi_receipt *receipt);
+/* Push all of it, in order; the run is empty afterwards. RF_ECLOSED: the node is gone; what is in the run still
+ * belongs to its owner. */
+RF_NODISCARD rf_err rfi_target_push_run(struct rfi_target *target, struct rfi_target_run *run);
+/* Take the oldest message back; NULL: the run is empty. Returns owned. */
+rf_message *rfi_target_run_take(struct rfi_target_run *run);
 /* Messages waiting in that actor's mailbox. */
 size_t rfi_target_depth(const struct rfi_target *target);
 

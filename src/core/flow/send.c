@@ -292,6 +292,105 @@ rf_err rfi_target_push(struct rfi_target *target, rf_message *msg, struct rfi_re
                          false);
 }
 
+/* ---- runs for a target ---- */
+
+rf_err rfi_target_run_add(struct rfi_target_run *run, struct rfi_target *target, rf_message *msg,
+                          struct rfi_receipt *receipt)
+{
+    struct rfi_delivery *delivery = rfi_delivery_take(msg);
+    if (delivery == NULL)
+        return RF_ENOMEM;
+    rfi_delivery_fill(delivery, msg, target->port, receipt, NULL);
+    struct rfi_mpsc_node *node = &delivery->node;
+    atomic_store_explicit(&node->next, NULL, memory_order_relaxed); /* ours, all of the run */
+    if (run->length++ == 0)
+        run->oldest = node;
+    else
+        atomic_store_explicit(&run->newest->next, node, memory_order_relaxed);
+    run->newest = node;
+    run->weight += rfi_box_weight(node);
+    return RF_OK;
+}
+
+rf_message *rfi_target_run_take(struct rfi_target_run *run)
+{
+    if (run->length == 0)
+        return NULL;
+    struct rfi_delivery *delivery = (struct rfi_delivery *)(void *)run->oldest;
+    rf_message *msg = delivery->msg;
+    run->weight -= rfi_box_weight(run->oldest);
+    run->oldest = --run->length == 0 ? NULL
+                                     : atomic_load_explicit(&delivery->node.next,
+                                                            memory_order_relaxed);
+    rfi_delivery_release(delivery, msg);
+    return msg;
+}
+
+/* An idle target that this thread can run itself gets the run without a push: see push_chain in emit.c. */
+static bool hand_over(struct rfi_runtime *runtime, struct rfi_actor *actor,
+                      const struct rfi_target_run *run)
+{
+    struct rfi_worker *worker = rfi_worker_self(runtime);
+    if (worker == NULL)
+        return false;
+    if (worker->next == actor && rfi_mailbox_is_taken(&actor->box)) {
+        rfi_mailbox_append_run(&actor->box, run->oldest, run->newest, run->length);
+        return true;
+    }
+    if (!rfi_mailbox_enter(&actor->box))
+        return false;
+    rfi_mailbox_append_run(&actor->box, run->oldest, run->newest, run->length);
+    rfi_runtime_count_activated(runtime, worker);
+    rfi_worker_schedule_next(worker, actor);
+    return true;
+}
+
+/* Each message by itself, with its event. */
+static rf_err push_each(struct rfi_target *target, struct rfi_target_run *run)
+{
+    while (run->length > 0) {
+        struct rfi_target_run before = *run;
+        struct rfi_receipt *receipt = ((struct rfi_delivery *)(void *)run->oldest)->receipt;
+        rf_message *msg = rfi_target_run_take(run);
+        rf_err err = rfi_target_push(target, msg, receipt, NULL);
+        if (err == RF_OK)
+            continue;
+        struct rfi_delivery *delivery = rfi_delivery_take(msg); /* the one that was just given back */
+        rfi_delivery_fill(delivery, msg, target->port, receipt, NULL);
+        *run = before;
+        return err;
+    }
+    return RF_OK;
+}
+
+rf_err rfi_target_push_run(struct rfi_target *target, struct rfi_target_run *run)
+{
+    struct rfi_runtime *runtime = &target->net->runtime;
+    struct rfi_mailbox *box = &target->actor->box;
+    uint32_t count;
+    if (run->length == 0)
+        return RF_OK;
+    if (rfi_runtime_wants(runtime, RF_EVENT_MESSAGE_RECEIVED))
+        return push_each(target, run);
+    rfi_mailbox_weigh(box, run->weight);
+    if (!hand_over(runtime, target->actor, run)) {
+        struct rfi_mpsc_node *newest = rfi_run_turn(run->oldest, run->length);
+        switch (rfi_mailbox_push_run(box, newest, run->oldest, run->length, &count)) {
+        case RFI_PUSH_REFUSED:
+            rfi_mailbox_weigh(box, -run->weight);
+            (void)rfi_run_turn(newest, run->length);
+            return RF_ECLOSED;
+        case RFI_PUSH_FIRST:
+            box->ops->schedule(box);
+            break;
+        case RFI_PUSH_QUEUED:
+            break;
+        }
+    }
+    *run = (struct rfi_target_run){.length = 0};
+    return RF_OK;
+}
+
 size_t rfi_target_depth(const struct rfi_target *target)
 {
     return rfi_mailbox_length(&target->actor->box);

@@ -91,10 +91,10 @@ struct counted_receipt {
     _Atomic(size_t) bytes;
 };
 
-static void count_receipt(struct rfi_receipt *receipt, size_t size)
+static void count_receipt(struct rfi_receipt *receipt, uint32_t count, size_t size)
 {
     struct counted_receipt *counted = (struct counted_receipt *)receipt;
-    atomic_fetch_add(&counted->count, 1);
+    atomic_fetch_add(&counted->count, count);
     atomic_fetch_add(&counted->bytes, size);
 }
 
