@@ -183,7 +183,7 @@ static enum stay stand_in(struct rfi_shard *shard)
         if (stop == RFI_GUEST_REVOKED)
             return STAY_REVOKED; /* the shard is no longer ours, see rfi_shard_revoke */
         is_done = take_turn(shard) && handled < ITEMS_PER_TURN && stop != RFI_GUEST_MORE &&
-                  !rfi_inbox_has(&shard->inbox);
+                  !(is_guest && rfi_network_guest_has_work(net)) && !rfi_inbox_has(&shard->inbox);
     } while (!is_done && shard->now_ns < until_ns);
     if (is_guest && is_done)
         rfi_network_guest_end(net);

@@ -36,6 +36,18 @@ bool rfi_runtime_is_resting(const struct rfi_runtime *runtime)
     return atomic_load_explicit(&runtime->sleepers, memory_order_relaxed) == all; /* a hint */
 }
 
+/* relaxed: the guest's own, and a hint for thieves */
+static void set_lent(struct rfi_worker *worker, bool is_lent)
+{
+    atomic_store_explicit(&worker->is_lent, is_lent, memory_order_relaxed);
+}
+
+void rfi_runtime_guest_hangs(struct rfi_runtime *runtime)
+{
+    atomic_store_explicit(&runtime->has_hung_guest, true, memory_order_relaxed); /* before the wake-up */
+    rfi_runtime_notify(runtime);
+}
+
 static struct rfi_worker *take_sleeper(struct rfi_runtime *runtime)
 {
     uint64_t sleepers = atomic_load_explicit(&runtime->sleepers, memory_order_relaxed);
@@ -61,7 +73,7 @@ bool rfi_runtime_guest_begin(struct rfi_runtime *runtime)
         (void)atomic_fetch_sub_explicit(&runtime->guests, 1, memory_order_seq_cst);
         return false;
     }
-    guest->is_lent = true;
+    set_lent(guest, true);
     guest->last_ns = 0;
     rfi_worker_enter(guest);
     return true;
@@ -115,15 +127,22 @@ enum rfi_guest_stop rfi_runtime_guest_run(struct rfi_runtime *runtime, uint64_t 
             return RFI_GUEST_REVOKED;
         if (now_ns < until_ns)
             continue;
-        if (rfi_ring_is_empty(&guest->ring))
-            return guest->next != NULL ? RFI_GUEST_MORE : RFI_GUEST_DONE;
+        uint32_t queue = rfi_ring_length(&guest->ring) + (guest->next != NULL);
+        if (queue < 2)
+            return queue > 0 ? RFI_GUEST_MORE : RFI_GUEST_DONE;
         /* Others may find that it pays to help. */
-        guest->is_lent = false;
+        set_lent(guest, false);
         rfi_runtime_notify(runtime);
-        guest->is_lent = true;
+        set_lent(guest, true);
         return RFI_GUEST_MORE;
     }
     return RFI_GUEST_LEAVE;
+}
+
+bool rfi_runtime_guest_has_work(const struct rfi_runtime *runtime)
+{
+    return guest != NULL && guest->runtime == runtime &&
+           (guest->next != NULL || rfi_ring_length(&guest->ring) > 0);
 }
 
 void rfi_runtime_guest_end(struct rfi_runtime *runtime)
@@ -137,7 +156,8 @@ void rfi_runtime_guest_end(struct rfi_runtime *runtime)
     worker->next = NULL;
     worker->next_in_row = 0;
     bool has_more = !rfi_ring_is_empty(&worker->ring);
-    worker->is_lent = false;
+    set_lent(worker, false);
+    atomic_store_explicit(&runtime->has_hung_guest, false, memory_order_relaxed); /* if it was us */
     worker->leaves = false; /* it does */
     rfi_worker_enter(NULL);
     if (has_more)

@@ -56,7 +56,6 @@ struct rfi_worker {
     uint64_t last_ns;
     uint32_t random;
     bool is_searching;
-    bool is_lent; /* a guest stands in, see guest.c */
     bool leaves;  /* is to hand its actors over and watch */
     bool rescues; /* may steal from a cheap worker, this once */
     /* owner: the worker; see sharing.c */
@@ -70,6 +69,7 @@ struct rfi_worker {
     _Atomic(uint64_t) idled_count;                  /* tokens that it ended */
     _Atomic(uint64_t) dropped_count;                /* messages */
     _Atomic(uint64_t) done_count; /* messages and resumptions, by the look at the clock */
+    _Atomic(bool) is_lent;        /* a guest stands in, see guest.c */
     _Atomic(bool) is_cheap;       /* its messages take no time to speak of */
     /* any thread */
     _Alignas(64) _Atomic(uint32_t) signal; /* 1: wake up */
@@ -100,6 +100,7 @@ struct rfi_runtime {
     /* any thread */
     _Alignas(64) _Atomic(uint64_t) sleepers; /* one bit a worker */
     _Atomic(uint32_t) searchers;
+    _Atomic(bool) has_hung_guest;
     _Atomic(uint32_t) guests;  /* threads between guest_begin and guest_end */
     _Atomic(uint32_t) watcher; /* index + 1 of the worker that watches; see sharing.c, also below */
     _Atomic(uint32_t) sharers; /* workers that a trial allowed, or tries */
@@ -146,12 +147,20 @@ void rfi_worker_requeue(struct rfi_worker *worker, struct rfi_actor *actor);
 /* A thread that is no worker stands in for one that sleeps: see guest.c. */
 bool rfi_runtime_guest_begin(struct rfi_runtime *runtime);
 enum rfi_guest_stop rfi_runtime_guest_run(struct rfi_runtime *runtime, uint64_t until_ns);
+bool rfi_runtime_guest_has_work(const struct rfi_runtime *runtime);
 void rfi_runtime_guest_end(struct rfi_runtime *runtime);
 /* Do all workers sleep? A hint. */
 bool rfi_runtime_is_resting(const struct rfi_runtime *runtime);
 
 /* Wake a worker that sleeps, unless one searches already: there is work in a queue. */
 void rfi_runtime_notify(struct rfi_runtime *runtime);
+/* A guest hangs: its queue is for everybody. */
+void rfi_runtime_guest_hangs(struct rfi_runtime *runtime);
+
+static inline bool rfi_worker_is_lent(const struct rfi_worker *worker)
+{
+    return atomic_load_explicit(&worker->is_lent, memory_order_relaxed); /* a habit of thieves */
+}
 
 /* ---- scheduler.c for guest.c ---- */
 void rfi_worker_enter(struct rfi_worker *worker); /* this thread is `worker`; NULL: no more */

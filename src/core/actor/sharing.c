@@ -59,6 +59,10 @@ static bool is_at_work(const struct rfi_worker *worker)
 
 bool rfi_share_may_steal(const struct rfi_worker *worker, const struct rfi_worker *victim)
 {
+    /* What a guest makes ready it runs itself, with what it has in its cache. */
+    if (rfi_worker_is_lent(victim) && !worker->rescues &&
+        !atomic_load_explicit(&worker->runtime->has_hung_guest, memory_order_relaxed)) /* to look */
+        return false;
     return !is_cheap(victim) || worker->rescues ||
            (worker->is_sharing && rfi_ring_length(&victim->ring) > 1);
 }

@@ -110,6 +110,8 @@ bool rfi_network_guest_begin(rf_network *net);
 /* Run what is ready, until the clock says `until_ns`. An actor that was seen to take its time is left to the workers for
  * a while: then LEAVE. */
 enum rfi_guest_stop rfi_network_guest_run(rf_network *net, uint64_t until_ns);
+/* Is something ready for this guest (a producer that got room, say)? */
+bool rfi_network_guest_has_work(rf_network *net);
 /* What is left goes to the workers. Nothing happens when this thread is no guest. */
 void rfi_network_guest_end(rf_network *net);
 /* A guest hangs in a callback: what else it made ready is for the workers. Any other thread. */
