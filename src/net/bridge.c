@@ -64,6 +64,15 @@ static void on_revoked(void *user, const void *borrower)
     rfi_network_guest_hangs(bridge->net);
 }
 
+static bool has_promise(void *user)
+{
+    struct rfi_bridge *bridge = user;
+    bool has_some = false;
+    for (uint32_t i = 0; i < bridge->shard_count; i++)
+        has_some |= rfi_shard_has_promise(bridge->shards[i]);
+    return has_some;
+}
+
 static const struct rfi_transport_ops transport_ops = {
     .on_open = rfi_admit_open,
     .on_run = rfi_admit_run,
@@ -72,6 +81,7 @@ static const struct rfi_transport_ops transport_ops = {
     .on_closed = rfi_admit_closed,
     .is_resting = is_resting,
     .on_revoked = on_revoked,
+    .has_promise = has_promise,
     .on_http = on_http,
 };
 

@@ -39,6 +39,8 @@ rf_err rfi_loop_init(struct rfi_loop *loop, struct rfi_transport *transport)
     loop->inbox_source = RFI_SOURCE_INBOX;
     loop->inbox.event_fd = -1;
     loop->next_deadline_ns = UINT64_MAX;
+    loop->watch.rouse = rfi_watcher_rouse;
+    loop->watch.watcher = &transport->watcher;
     atomic_init(&loop->is_finished, false);
     (void)pthread_mutex_init(&loop->finish_mutex, NULL);
     (void)pthread_cond_init(&loop->finished, NULL);
@@ -264,9 +266,8 @@ static bool may_poll(const struct rfi_loop *loop, uint64_t last_activity_ns)
 
 /* What came in is worked on here if nobody else is awake for it. False: that took so long that this thread has lost
  * its place; nothing of the loop may be touched. */
-static bool run_errands(struct rfi_loop *loop)
+static bool run_errands(void)
 {
-    rfi_watcher_note(&loop->transport->watcher);
     rfi_errands_run();
     return !rfi_errands.is_revoked;
 }
@@ -279,6 +280,7 @@ static void *loop_main(void *argument)
     rfi_errands.is_open = true;
     rfi_errands.may_linger = true;
     rfi_errands.watch = &loop->watch;
+    rfi_errands.home = loop->transport->user;
     /* relaxed: read by who has revoked us, which orders it ([WT1]) */
     atomic_store_explicit(&loop->errands, &rfi_errands, memory_order_relaxed);
     for (;;) {
@@ -292,7 +294,7 @@ static void *loop_main(void *argument)
             close_listeners(loop);
         bury_dead(loop);
         /* Flushing may have made room that a shard waits for; a thread that sleeps keeps no promise. */
-        if (rfi_errands.count > 0 && !run_errands(loop))
+        if (rfi_errands.count > 0 && !run_errands())
             return NULL;
         bool is_awake = rfi_errands.count > 0 || may_poll(loop, last_activity_ns);
         int count = wait_for_events(loop, events, is_awake);
@@ -300,7 +302,7 @@ static void *loop_main(void *argument)
             last_activity_ns = loop->now_ns = rfi_clock_ns();
         for (int i = 0; i < count; i++)
             handle_event(loop, &events[i]);
-        if (rfi_errands.count > 0 && !run_errands(loop))
+        if (rfi_errands.count > 0 && !run_errands())
             return NULL; /* another thread is the loop's by now */
         bury_dead(loop);
     }
@@ -356,6 +358,20 @@ rf_err rfi_loop_replace(struct rfi_loop *loop)
     loop->retired = retired;
     loop->thread = fresh;
     return RF_OK;
+}
+
+void rfi_loop_reap(struct rfi_loop *loop)
+{
+    struct rfi_retired **at = &loop->retired;
+    while (*at != NULL) {
+        struct rfi_retired *retired = *at;
+        if (pthread_tryjoin_np(retired->thread, NULL) != 0) {
+            at = &retired->next;
+            continue;
+        }
+        *at = retired->next;
+        free(retired);
+    }
 }
 
 void rfi_loop_await(struct rfi_loop *loop)

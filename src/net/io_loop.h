@@ -61,6 +61,8 @@ RF_NODISCARD rf_err rfi_loop_init(struct rfi_loop *loop, struct rfi_transport *t
 RF_NODISCARD rf_err rfi_loop_start(struct rfi_loop *loop, unsigned index);
 /* Its thread lost its place: another one goes on. RF_ESYS, RF_ENOMEM: try again. The watcher. */
 RF_NODISCARD rf_err rfi_loop_replace(struct rfi_loop *loop);
+/* Give back what the threads that lost their place and have ended since still hold. The watcher. */
+void rfi_loop_reap(struct rfi_loop *loop);
 /* After rfi_transport.is_stopping was set: wait for the end, whatever thread comes to it. */
 void rfi_loop_await(struct rfi_loop *loop);
 /* Then, when nobody watches any more. */

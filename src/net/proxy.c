@@ -21,6 +21,9 @@ static void handle_attach(struct rfi_shard *shard, struct rfi_item *item)
 {
     (void)shard;
     struct rfi_feed *feed = FEED_OF(item, attach_item);
+    /* A callback that runs in the place of the shard's thread closes its proxy at once, before this is taken up. */
+    if (feed->is_closed)
+        return;
     rfi_feed_attach(feed);
     rfi_feed_set_ready(feed);
     rfi_peer_touch(feed->peer);

@@ -71,10 +71,12 @@ void rfi_shard_unref(struct rfi_shard *shard)
 
 static void run_errand(void *arg);
 
-/* Shall this thread look after the shard at its next pause? The errand holds a reference. */
+/* Shall this thread look after the shard at its next pause? The errand holds a reference. Not a loop of another node in
+ * this process: when it hung in a callback, its watcher would know nothing of our shard. */
 static bool take_errand(struct rfi_shard *shard)
 {
-    if (!rfi_inbox_is_asleep(&shard->inbox))
+    if (!rfi_inbox_is_asleep(&shard->inbox) ||
+        (rfi_errands.watch != NULL && rfi_errands.home != shard->bridge))
         return false;
     enum rfi_errand_added added = rfi_errands_add(run_errand, shard);
     if (added == RFI_ERRAND_ADDED)
@@ -88,10 +90,12 @@ bool rfi_shard_post(struct rfi_shard *shard, struct rfi_mpsc_node *node)
     /* [RT1] seq_cst, both: see the note above. */
     (void)atomic_fetch_add_explicit(&shard->posters, 1, memory_order_seq_cst);
     if (!atomic_load_explicit(&shard->is_dead, memory_order_seq_cst)) {
-        if (take_errand(shard))
+        if (take_errand(shard)) {
             rfi_inbox_post_quietly(&shard->inbox, node);
-        else
+            rfi_transport_note_promise(shard->bridge->transport);
+        } else {
             rfi_inbox_post(&shard->inbox, node);
+        }
         is_posted = true;
     }
     /* [RT1] release: the post is done when the stopper reads 0. */
@@ -251,6 +255,15 @@ void rfi_shard_revoke(struct rfi_shard *shard, const void *borrower)
     (void)rfi_inbox_give_back(&shard->inbox, true);
 }
 
+bool rfi_shard_has_promise(struct rfi_shard *shard)
+{
+    bool was_late = shard->is_late;
+    shard->is_late = rfi_inbox_is_late(&shard->inbox);
+    if (was_late && shard->is_late)
+        rfi_inbox_wake(&shard->inbox);
+    return shard->is_late;
+}
+
 bool rfi_shard_is_resting(const struct rfi_shard *shard)
 {
     return rfi_inbox_is_asleep(&shard->inbox);
@@ -348,10 +361,16 @@ static void handle_call(struct rfi_shard *shard, struct rfi_item *item)
 void rfi_shard_call(struct rfi_shard *shard, void (*fn)(struct rfi_shard *shard, void *arg),
                     void *arg)
 {
-    /* relaxed: an actor that runs on the thread that stands in for the shard finds its own thread here */
+    /* relaxed: an actor that runs on the thread that stands in for the shard finds its own thread here. What it does
+     * to the shard now is no part of its callback: nobody may take the shard away meanwhile. */
     if (atomic_load_explicit(&shard->borrower, memory_order_relaxed) == &rfi_errands) {
-        fn(shard, arg);
-        return;
+        bool is_inside = rfi_watch_is_inside();
+        if (!is_inside || rfi_watch_leave()) {
+            fn(shard, arg);
+            if (is_inside)
+                rfi_watch_enter();
+            return;
+        }
     }
     (void)pthread_mutex_lock(&shard->run_mutex);
     if (!shard->is_running) {

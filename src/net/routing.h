@@ -49,6 +49,7 @@ struct rfi_shard {
     pthread_t thread;
     bool is_running;
     _Atomic(const void *) borrower; /* the errands of the thread that stands in, or NULL */
+    bool is_late;                   /* owner: the watcher, see rfi_shard_has_promise */
 };
 
 RF_NODISCARD rf_err rfi_shard_new(struct rfi_bridge *bridge, uint32_t index,
@@ -64,10 +65,14 @@ bool rfi_shard_post(struct rfi_shard *shard, struct rfi_mpsc_node *node);
 /* The thread with these errands stood in for the shard, hangs in a callback, and was revoked: the shard goes back to its
  * own thread. By who revoked. */
 void rfi_shard_revoke(struct rfi_shard *shard, const void *borrower);
+/* Does the shard's thread sleep over work that another thread promised to look after? Said for the second time in a row,
+ * it has woken that thread: who promised hangs in a callback. The watcher of the transport. */
+bool rfi_shard_has_promise(struct rfi_shard *shard);
 /* Does the shard's thread sleep now? A hint. */
 bool rfi_shard_is_resting(const struct rfi_shard *shard);
-/* Run `fn` on the shard's thread and wait for its return (inline while the shard does not run). Any thread but
- * a shard. */
+/* Run `fn` on the shard's thread and wait for its return (inline while the shard does not run, and where the caller
+ * stands in for it: then `fn` may come before what was posted earlier). Any thread but
+ * a shard's own; a callback of an actor, too, whatever thread it is on. */
 void rfi_shard_call(struct rfi_shard *shard, void (*fn)(struct rfi_shard *shard, void *arg),
                     void *arg);
 

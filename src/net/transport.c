@@ -206,6 +206,11 @@ void rfi_transport_free(struct rfi_transport *transport)
     rfi_transport_unref(transport);
 }
 
+void rfi_transport_note_promise(struct rfi_transport *transport)
+{
+    rfi_watcher_note(&transport->watcher);
+}
+
 size_t rfi_transport_pending_count(const struct rfi_transport *transport)
 {
     return atomic_load_explicit(&transport->pending.count, memory_order_relaxed); /* a number */

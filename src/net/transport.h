@@ -73,6 +73,9 @@ struct rfi_transport_ops {
     /* The thread of a loop hangs in an errand (errand.h) and lost its place: what it had borrowed, known by the
      * address of its errands, goes back. On a thread of the transport's own. May be NULL. */
     void (*on_revoked)(void *user, const void *borrower);
+    /* Has a thread promised something that is not done yet? What it says true of for a second time, it takes out of
+     * that thread's hands. On a thread of the transport's own. May be NULL. */
+    bool (*has_promise)(void *user);
     /* An HTTP client: takes the socket, whose bytes were looked at but not read. */
     void (*on_http)(void *user, int fd, const struct sockaddr *address, socklen_t address_size);
 };
@@ -92,6 +95,8 @@ void rfi_transport_close_listeners(struct rfi_transport *transport);
  * connection gets its on_closed. */
 void rfi_transport_stop(struct rfi_transport *transport, uint32_t linger_ms);
 void rfi_transport_free(struct rfi_transport *transport);
+/* Any thread: ops.has_promise has something to say from now on. */
+void rfi_transport_note_promise(struct rfi_transport *transport);
 size_t rfi_transport_pending_count(const struct rfi_transport *transport);
 
 /* Dial; names are resolved on a thread of their own. Any thread; never blocks. The connection is

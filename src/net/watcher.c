@@ -4,7 +4,12 @@
  *
  * What a loop's thread is doing is told by one word (struct rfi_watch). A word that stands INSIDE at two looks is of a
  * callback that takes at least LOOK_MS. The exchange that revokes it makes everything that the thread owned the
- * watcher's, who gives it away at once: shards to their own threads, the loop to a new thread. */
+ * watcher's, who gives it away at once: shards to their own threads, the loop to a new thread.
+ *
+ * NOTE rest. Before it sleeps, the watcher (a) says so to every loop by the word, and in is_resting, and then (b) looks
+ * once more. Who makes a promise (c) posts it and then (d) reads is_resting; all four are seq_cst ([WA2]; the post is
+ * [MQ1]). Either (d) sees (a) and wakes the watcher, or (b) sees the promise. A loop's thread is inside already,
+ * and keeps the watcher from its rest, or finds the watcher's mark when it goes in ([WT2]). */
 #include "net/watcher.h"
 
 #include "core/base/clock.h"
@@ -14,7 +19,7 @@
 
 enum { LOOK_MS = 10, QUIET_LOOKS = 100 };
 
-static void rescue(struct rfi_transport *transport, struct rfi_loop *loop)
+static void rescue(struct rfi_loop *loop)
 {
     if (rfi_loop_replace(loop) == RF_OK) {
         loop->is_deserted = false;
@@ -24,7 +29,6 @@ static void rescue(struct rfi_transport *transport, struct rfi_loop *loop)
         rf_log(RF_LOG_ERROR, "NET-LOOP-DESERTED",
                "loop=%u reason=\"no thread for it; trying again\"", loop->index);
     loop->is_deserted = true;
-    (void)transport;
 }
 
 /* True: something has changed since the last look. */
@@ -32,12 +36,13 @@ static bool look(struct rfi_transport *transport, struct rfi_loop *loop, uint64_
 {
     uint64_t word = rfi_watch_look(&loop->watch);
     bool is_new = word != *seen;
+    rfi_loop_reap(loop);
     if (loop->is_deserted)
-        rescue(transport, loop);
+        rescue(loop);
     if (!is_new && word % RFI_WATCH_STATES == RFI_WATCH_INSIDE) {
-        /* relaxed: of the thread that revoke orders us behind; its successor does not exist yet */
-        const void *errands = atomic_load_explicit(&loop->errands, memory_order_relaxed);
         if (rfi_watch_revoke(&loop->watch, word)) {
+            /* relaxed: of the thread that revoke orders us behind; its successor does not exist yet */
+            const void *errands = atomic_load_explicit(&loop->errands, memory_order_relaxed);
             rf_log(
                 RF_LOG_WARN, "NET-CALLBACK-SLOW",
                 "loop=%u reason=\"a callback of an actor does not return; the loop goes on without "
@@ -45,7 +50,7 @@ static bool look(struct rfi_transport *transport, struct rfi_loop *loop, uint64_
                 loop->index);
             if (transport->ops.on_revoked != NULL)
                 transport->ops.on_revoked(transport->user, errands);
-            rescue(transport, loop);
+            rescue(loop);
         }
         is_new = true;
     }
@@ -53,11 +58,26 @@ static bool look(struct rfi_transport *transport, struct rfi_loop *loop, uint64_
     return is_new || loop->is_deserted;
 }
 
-static void rest(struct rfi_watcher *watcher)
+static bool has_promise(struct rfi_transport *transport)
 {
-    atomic_store_explicit(&watcher->is_resting, true, memory_order_relaxed); /* see the note */
-    rfi_inbox_wait(&watcher->inbox, UINT64_MAX);
+    return transport->ops.has_promise != NULL && transport->ops.has_promise(transport->user);
+}
+
+/* Sleep until there is something to watch; false: there is already. See NOTE rest. */
+static bool rest(struct rfi_transport *transport)
+{
+    struct rfi_watcher *watcher = &transport->watcher;
+    bool may_rest = true;
+    /* [WA2] seq_cst: (a) */
+    atomic_store_explicit(&watcher->is_resting, true, memory_order_seq_cst);
+    for (uint32_t i = 0; i < transport->options.io_threads && may_rest; i++)
+        may_rest = !transport->loops[i].is_deserted && rfi_watch_rest(&transport->loops[i].watch);
+    may_rest = may_rest && !has_promise(transport);
+    if (may_rest)
+        rfi_inbox_wait(&watcher->inbox, UINT64_MAX);
+    /* relaxed: who sees it too late wakes us for nothing */
     atomic_store_explicit(&watcher->is_resting, false, memory_order_relaxed);
+    return may_rest;
 }
 
 static void *watch(void *argument)
@@ -69,15 +89,17 @@ static void *watch(void *argument)
     /* [WA1] acquire: pairs with the release in stop */
     while (!atomic_load_explicit(&watcher->is_stopping, memory_order_acquire)) {
         if (quiet >= QUIET_LOOKS) {
-            rest(watcher);
             quiet = 0;
-            continue;
+            if (rest(transport))
+                continue;
         }
         rfi_inbox_wait(&watcher->inbox, rfi_clock_ns() + LOOK_MS * UINT64_C(1000000));
         quiet++;
         for (uint32_t i = 0; i < transport->options.io_threads; i++)
             if (look(transport, &transport->loops[i], &seen[i]))
                 quiet = 0;
+        if (has_promise(transport))
+            quiet = 0;
     }
     return NULL;
 }
@@ -105,6 +127,11 @@ rf_err rfi_watcher_start(struct rfi_transport *transport)
 void rfi_watcher_wake(struct rfi_watcher *watcher)
 {
     rfi_inbox_wake(&watcher->inbox);
+}
+
+void rfi_watcher_rouse(void *watcher)
+{
+    rfi_watcher_wake(watcher);
 }
 
 void rfi_watcher_stop(struct rfi_watcher *watcher)

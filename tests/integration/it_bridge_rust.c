@@ -590,3 +590,38 @@ Test(it_bridge_rust, a_rust_node_is_dialled_and_dialled_again, .timeout = 60)
     }
     end(&b);
 }
+
+/* Two nodes on this wire, where no acknowledgement helps on what was forgotten; the single step is
+ * transport/what_a_flush_leaves_to_the_loop_is_done_before_it_sleeps. */
+Test(it_bridge_rust, a_stream_needs_no_heartbeat, .timeout = 120)
+{
+    enum { COUNT = 20000, SIZE = 1024, BEFORE = 8192 };
+    static char json[] = "json";
+    struct it_node from, to;
+    char text[SIZE];
+    memset(text, 'x', sizeof text);
+    it_node_init(&from, "alpha");
+    it_node_init(&to, "beta");
+    from.config.wire = to.config.wire = json;
+    from.config.heartbeat_interval_ms = to.config.heartbeat_interval_ms = 3600000;
+    from.config.mailbox_capacity = BEFORE;
+    it_node_start(&from);
+    it_node_start(&to);
+    it_add(&to, "sink", "sink");
+    uint64_t deadline_ns = it_deadline_ns();
+    for (int i = 0; i < COUNT; i++) {
+        if (i ==
+            BEFORE) /* so much waits that the shard is ahead of the loop, and stops at the mark */
+            it_connect(&from, &to, "ws");
+        rf_message *msg = rf_message_string(text, sizeof text);
+        rf_err err;
+        while ((err = rfi_bridge_send(from.bridge, "beta", "sink", "in", msg, NULL)) == RF_EFULL)
+            cr_assert_not(it_is_over(deadline_ns));
+        cr_assert_eq(err, RF_OK);
+    }
+    cr_assert(it_log_wait(&to.log, COUNT));
+    it_node_stop(&from);
+    it_node_stop(&to);
+    it_node_fini(&from);
+    it_node_fini(&to);
+}

@@ -40,19 +40,23 @@ void rfi_watch_enter(void)
     struct rfi_watch *watch = rfi_errands.watch;
     if (watch == NULL)
         return;
-    /* relaxed: only the thread whose place it is changes a word that is not INSIDE */
+    /* relaxed: the number is ours while we are not INSIDE; the watcher changes the low bits alone */
     uint64_t word = atomic_load_explicit(&watch->word, memory_order_relaxed);
     rfi_errands.inside = (word / RFI_WATCH_STATES + 1) * RFI_WATCH_STATES + RFI_WATCH_INSIDE;
-    /* [WT1] release: what this thread did to all that it may lose; pairs with the acquire in revoke */
-    atomic_store_explicit(&watch->word, rfi_errands.inside, memory_order_release);
+    /* [WT1] release: what this thread did to all that it may lose; pairs with the acquire in revoke
+     * [WT2] the exchange: pairs with the one in rest, which comes before and is seen, or after and sees us */
+    word = atomic_exchange_explicit(&watch->word, rfi_errands.inside, memory_order_acq_rel);
+    if (word % RFI_WATCH_STATES == RFI_WATCH_RESTING)
+        watch->rouse(watch->watcher);
 }
 
 bool rfi_watch_leave(void)
 {
     struct rfi_watch *watch = rfi_errands.watch;
     uint64_t word = rfi_errands.inside;
+    rfi_errands.inside = 0;
     if (watch == NULL)
-        return true;
+        return !rfi_errands.is_revoked;
     /* [WT1] relaxed: the word is as we left it, so nothing was taken from us; a successor's is another one */
     if (atomic_compare_exchange_strong_explicit(&watch->word, &word, word - RFI_WATCH_INSIDE,
                                                 memory_order_relaxed, memory_order_relaxed))
@@ -74,4 +78,17 @@ bool rfi_watch_revoke(struct rfi_watch *watch, uint64_t word)
            atomic_compare_exchange_strong_explicit(&watch->word, &word,
                                                    word - RFI_WATCH_INSIDE + RFI_WATCH_REVOKED,
                                                    memory_order_acq_rel, memory_order_relaxed);
+}
+
+bool rfi_watch_rest(struct rfi_watch *watch)
+{
+    uint64_t word =
+        atomic_load_explicit(&watch->word, memory_order_relaxed); /* the exchange decides */
+    uint64_t state = word % RFI_WATCH_STATES;
+    if (state == RFI_WATCH_RESTING)
+        return true;
+    /* [WT2] acq_rel: see enter */
+    return state != RFI_WATCH_INSIDE && atomic_compare_exchange_strong_explicit(
+                                            &watch->word, &word, word - state + RFI_WATCH_RESTING,
+                                            memory_order_acq_rel, memory_order_relaxed);
 }

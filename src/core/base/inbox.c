@@ -17,11 +17,12 @@
  *
  * NOTE lending. A thread may stand in for an owner that sleeps on a futex: borrow takes its place in one step, which
  * only one thread can do and only while it is ASLEEP. Posts do not wake anybody then; the borrower
- * looks after the queue, and give_back is O1 and O2 of the note below on its behalf. The real owner stays in the
- * kernel, or is on its way there: between its O1 and O2 it may be LENT already. So its O2 looks at head only (the
- * rest of the queue is looked at before O1), and it takes its place back only where it is ASLEEP still. When its deadline passes while it is LENT it turns that into RECALLED, and the borrower wakes it
- * in the end. So there is one owner at a time, and each hand-over of the place is an acquire that meets a
- * release on the same word ([IB3]).
+ * looks after the queue, and give_back is O1 and O2 of the note above on its behalf. Who posts quietly has its P2 in
+ * borrow. The real owner stays in the kernel, or is on its way there: between its O1 and O2 it may be LENT already. So
+ * its O2 looks at head only (the rest of the queue is looked at before O1), and it takes its place back only where it is
+ * ASLEEP still. When its deadline passes while it is LENT it turns that into RECALLED, and the borrower wakes it in the
+ * end. So there is one owner at a time, and each hand-over of the place is an acquire that meets a release on the same
+ * word ([IB3]).
  *
  * Whoever turns ASLEEP into NOTIFIED owes exactly one futex wake or one eventfd write; nobody else
  * makes a system call. Posting after fini, or a post that may still be on its way at fini, is a
@@ -129,6 +130,13 @@ bool rfi_inbox_has(struct rfi_inbox *inbox)
     return rfi_mpsc_has_news(&inbox->queue);
 }
 
+bool rfi_inbox_is_late(const struct rfi_inbox *inbox)
+{
+    /* [IB2] seq_cst: an owner that fell asleep over what has_news sees is seen asleep, or awake again */
+    return rfi_mpsc_has_news(&inbox->queue) &&
+           atomic_load_explicit(&inbox->state, memory_order_seq_cst) == ASLEEP;
+}
+
 bool rfi_inbox_is_asleep(const struct rfi_inbox *inbox)
 {
     return atomic_load_explicit(&inbox->state, memory_order_relaxed) == ASLEEP; /* a hint */
@@ -138,9 +146,10 @@ bool rfi_inbox_borrow(struct rfi_inbox *inbox)
 {
     uint32_t expected = ASLEEP;
     /* [IB3] acquire: what the owner, or the borrower before, did; pairs with their releases. release:
-     * keeps what posters published */
+     * keeps what posters published. [IB2] seq_cst, and on failure too: who posted quietly has its P2 here, and relies
+     * on it that one who is not ASLEEP will look */
     return atomic_compare_exchange_strong_explicit(&inbox->state, &expected, LENT,
-                                                   memory_order_acq_rel, memory_order_relaxed);
+                                                   memory_order_seq_cst, memory_order_seq_cst);
 }
 
 bool rfi_inbox_give_back(struct rfi_inbox *inbox, bool must_wake)

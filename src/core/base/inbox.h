@@ -38,6 +38,8 @@ bool rfi_inbox_give_back(struct rfi_inbox *inbox, bool must_wake);
 void rfi_inbox_leave(struct rfi_inbox *inbox);
 /* Any thread: has the owner something to take? */
 bool rfi_inbox_has(struct rfi_inbox *inbox);
+/* Any thread: does the owner sleep over something that was posted quietly? Who posted it is about to borrow, or hangs. */
+bool rfi_inbox_is_late(const struct rfi_inbox *inbox);
 /* Any thread: does the owner sleep now? A hint. */
 bool rfi_inbox_is_asleep(const struct rfi_inbox *inbox);
 /* Owner only. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Pairs of our own transports over loopback: order, sizes, back pressure, closing, dialling. */
+#include "core/base/errand.h"
 #include "support/transport_node.h"
 
 /* ---- pairs, on both wires ---- */
@@ -435,4 +436,95 @@ Test(transport, a_dial_is_closed_by_stop_wherever_it_stands, .timeout = 30)
     rfi_conn_unref(b);
     node_stop(&client);
     (void)close(fd);
+}
+
+/* ---- errands ---- */
+
+struct flusher {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool is_open, is_run;
+    enum rfi_errand_added added;
+};
+
+static void tell(struct flusher *flusher, bool *flag)
+{
+    (void)pthread_mutex_lock(&flusher->mutex);
+    *flag = true;
+    (void)pthread_cond_broadcast(&flusher->changed);
+    (void)pthread_mutex_unlock(&flusher->mutex);
+}
+
+static void flusher_open(void *user, struct rfi_conn *conn)
+{
+    struct flusher *flusher = user;
+    rfi_conn_approve(conn);
+    tell(flusher, &flusher->is_open);
+}
+
+static void flusher_run(void *user, struct rfi_conn *conn, struct rfi_run *run)
+{
+    (void)user;
+    (void)conn;
+    rfi_run_free(run);
+}
+
+static void flusher_errand(void *arg)
+{
+    struct flusher *flusher = arg;
+    tell(flusher, &flusher->is_run);
+}
+
+static void flusher_drain(void *user, struct rfi_conn *conn)
+{
+    struct flusher *flusher = user;
+    (void)conn;
+    flusher->added = rfi_errands_add(flusher_errand, flusher);
+}
+
+static void flusher_closed(void *user, struct rfi_conn *conn, rf_err err, const char *reason)
+{
+    (void)user;
+    (void)conn;
+    (void)err;
+    (void)reason;
+}
+
+/* A flush at the top of the round tells of room, and who hears it leaves an errand. No event follows, as the other side
+ * is silent: the loop must run it before it goes to sleep. */
+Test(transport, what_a_flush_leaves_to_the_loop_is_done_before_it_sleeps, .timeout = 60)
+{
+    static const struct rfi_transport_ops ops = {.on_open = flusher_open,
+                                                 .on_run = flusher_run,
+                                                 .on_drain = flusher_drain,
+                                                 .on_closed = flusher_closed};
+    static struct node server;
+    struct flusher flusher = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+                              .changed = PTHREAD_COND_INITIALIZER};
+    struct rfi_transport_options options = small_options();
+    struct rfi_transport *transport = NULL;
+    struct rfi_endpoint endpoint;
+    struct rfi_conn *conn = NULL;
+    char url[96];
+    uint8_t data[100] = {0};
+    memset(&server, 0, sizeof server);
+    server.approves = true;
+    node_start(&server, &options);
+    options.write_low_bytes = 1;
+    cr_assert_eq(rfi_transport_new(&options, &ops, &flusher, &transport), RF_OK);
+    cr_assert_eq(rfi_transport_start(transport), RF_OK);
+    (void)snprintf(url, sizeof url, "tcp://%s", server.address);
+    cr_assert_eq(rfi_endpoint_parse(url, RFI_WIRE_WEBSOCKET, &endpoint, NULL), RF_OK);
+    cr_assert_eq(rfi_transport_dial(transport, &endpoint, NULL, &conn), RF_OK);
+    WAIT(&flusher, flusher.is_open);
+    for (int i = 0; i < 100; i++) {
+        flusher.is_run = false;
+        send_bytes(conn, RFI_BINARY, data, sizeof data);
+        WAIT(&flusher, flusher.is_run);
+        cr_assert_eq(flusher.added, RFI_ERRAND_ADDED);
+    }
+    rfi_conn_unref(conn);
+    rfi_transport_stop(transport, 1000);
+    rfi_transport_free(transport);
+    node_stop(&server);
 }
