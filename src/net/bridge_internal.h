@@ -299,7 +299,7 @@ struct rfi_intake {
     struct rfi_target_run run; /* SEND: came with the frames at hand, not pushed yet */
     size_t run_bytes;
     struct rfi_intake *next_gathered; /* of the shard, when `run` is not empty */
-    struct rfi_fan { /* EMIT: connectors that took a message, oldest first */
+    struct rfi_fan {                  /* EMIT: connectors that took a message, oldest first */
         uint32_t takers;
         uint32_t bytes;
     } * fans;

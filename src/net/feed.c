@@ -296,6 +296,21 @@ static void fail_item(struct rfi_feed *feed, struct rfi_outlet_item *item, rf_er
     *item = (struct rfi_outlet_item){.msg = NULL};
 }
 
+/* The reply waits with the peer once the request is on its way. */
+static rf_err send_request(struct rfi_peer *peer, struct rfi_feed_flow *flow,
+                           struct rfi_outlet_item *item)
+{
+    if (!rfi_link_has_room(peer->link, flow->outflow, item->msg->size))
+        return RF_EAGAIN;
+    uint64_t request_id = rfi_native_add_reply(peer, item->reply);
+    if (request_id == 0)
+        return RF_ENOMEM;
+    rf_err err = rfi_link_send(peer->link, flow->outflow, item->msg, request_id);
+    if (err != RF_OK)
+        item->reply = rfi_native_take_reply(peer, request_id);
+    return err;
+}
+
 /* Takes the item unless BLOCKED. */
 static enum served send_native(struct rfi_feed *feed, struct rfi_outlet_item *item)
 {
@@ -305,25 +320,15 @@ static enum served send_native(struct rfi_feed *feed, struct rfi_outlet_item *it
         fail_item(feed, item, RF_ENOMEM);
         return SERVED;
     }
-    if (!rfi_link_has_room(peer->link, flow->outflow, rf_message_size(item->msg)))
+    rf_err err = item->reply != NULL
+                     ? send_request(peer, flow, item)
+                     : rfi_link_send_when_room(peer->link, flow->outflow, item->msg);
+    if (err == RF_EAGAIN)
         return BLOCKED;
-    uint64_t request_id = 0;
-    if (item->reply != NULL) {
-        request_id = rfi_native_add_reply(peer, item->reply);
-        if (request_id == 0) {
-            fail_item(feed, item, RF_ENOMEM);
-            return SERVED;
-        }
-    }
-    rf_err err = rfi_link_send(peer->link, flow->outflow, item->msg, request_id);
-    if (err == RF_OK) {
+    if (err == RF_OK)
         feed->sent++;
-        *item = (struct rfi_outlet_item){.msg = NULL};
-        return SERVED;
-    }
-    if (request_id != 0)
-        item->reply = rfi_native_take_reply(peer, request_id);
-    fail_item(feed, item, err);
+    else
+        fail_item(feed, item, err);
     return SERVED;
 }
 
@@ -340,7 +345,7 @@ static bool serve(struct rfi_feed *feed, size_t *bytes)
         if (!feed->has_held && !rfi_outlet_pop(feed->outlet, &feed->held))
             return false;
         feed->has_held = true;
-        size_t size = rf_message_size(feed->held.msg);
+        size_t size = feed->held.msg->size;
         if (session->is_native) {
             if (send_native(feed, &feed->held) == BLOCKED)
                 return false; /* on_room makes it ready */

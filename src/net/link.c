@@ -112,6 +112,7 @@ static void meet_peer(struct rfi_link *link, const struct rfi_native_hello *peer
 static void begin_session(struct rfi_link *link, uint64_t now_ns)
 {
     link->is_up = true;
+    link->inherited_count = link->ring_count;
     link->has_settings = false;
     link->failed = RF_OK;
     link->now_ns = now_ns;

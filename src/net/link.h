@@ -111,6 +111,9 @@ bool rfi_link_has_room(struct rfi_link *link, struct rfi_outflow *flow, size_t s
  * requests are under way. RF_ENOTCONNECTED, RF_ENOMEM. */
 RF_NODISCARD rf_err rfi_link_send(struct rfi_link *link, struct rfi_outflow *flow, rf_message *msg,
                                   uint64_t request_id);
+/* has_room and send in one. RF_EAGAIN: there is no room, on_room follows; the message is still the caller's. */
+RF_NODISCARD rf_err rfi_link_send_when_room(struct rfi_link *link, struct rfi_outflow *flow,
+                                            rf_message *msg);
 /* Answer a request of the peer (takes msg, NULL with an error). Not sequenced: lost with the session. */
 void rfi_link_answer(struct rfi_link *link, uint64_t request_id, rf_err err, rf_message *msg);
 /* Want or no longer want what the peer's actor emits on a port. Kept over sessions. */

@@ -158,8 +158,9 @@ struct rfi_link {
     struct rfi_entry *ring;
     size_t ring_capacity, ring_head, ring_count; /* capacity: a power of two, or 0 */
     uint64_t base_seq;
-    size_t sent_count; /* from the head, transmitted in this session */
-    size_t ever_count; /* from the head, transmitted at least once */
+    size_t sent_count;      /* from the head, transmitted in this session */
+    size_t ever_count;      /* from the head, transmitted at least once */
+    size_t inherited_count; /* from the head, taken before this session */
     uint64_t ring_bytes;
     struct rfi_log log;
 

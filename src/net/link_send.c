@@ -14,7 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_CAPACITY = 64, JSON_WAITING_MAX = 4 * 1024 * 1024, ANSWER_HEAD_MAX = 24 };
+enum {
+    FIRST_CAPACITY = 64,
+    JSON_WAITING_MAX = 4 * 1024 * 1024,
+    ANSWER_HEAD_MAX = 24,
+    LIKELY_HEAD = 2,
+    FRAME_SPARE = 256
+};
 
 /* ---- the outbox ---- */
 
@@ -38,27 +44,25 @@ static rf_err grow_ring(struct rfi_link *link)
     return RF_OK;
 }
 
-/* Takes the message. */
-static struct rfi_entry make_entry(struct rfi_link *link, struct rfi_outflow *flow, rf_message *msg,
-                                   uint64_t request_id)
+/* Takes the message. Member by member: a struct made aside and copied would wait for its own stores. */
+static void fill_entry(struct rfi_link *link, struct rfi_entry *entry, struct rfi_outflow *flow,
+                       rf_message *msg, uint64_t request_id)
 {
-    struct rfi_entry entry = {.flow = flow,
-                              .owner = {.msg = msg},
-                              .body = msg->body,
-                              .request_id = request_id,
-                              .size = msg->size,
-                              .kind = msg->kind};
-    if (msg->size > RFI_LOG_BODY_MAX)
-        return entry;
-    struct rfi_log_chunk *chunk;
-    const uint8_t *copy = rfi_log_put(&link->log, msg->body, msg->size, &chunk);
-    if (copy == NULL)
-        return entry; /* the message itself does as well */
-    entry.owner.chunk = chunk;
-    entry.body = copy;
-    entry.is_copied = true;
-    rf_message_unref(msg);
-    return entry;
+    entry->flow = flow;
+    entry->request_id = request_id;
+    entry->size = msg->size;
+    entry->kind = msg->kind;
+    entry->is_copied = false;
+    if (msg->size <= RFI_LOG_BODY_MAX) {
+        entry->body = rfi_log_put(&link->log, msg->body, msg->size, &entry->owner.chunk);
+        if (entry->body != NULL) {
+            entry->is_copied = true;
+            rf_message_unref(msg);
+            return;
+        }
+    }
+    entry->owner.msg = msg; /* large, or out of memory: the message itself does as well */
+    entry->body = msg->body;
 }
 
 void rfi_link_release_entry(struct rfi_link *link, const struct rfi_entry *entry)
@@ -67,6 +71,30 @@ void rfi_link_release_entry(struct rfi_link *link, const struct rfi_entry *entry
         rfi_log_drop(&link->log, entry->owner.chunk);
     else
         rf_message_unref(entry->owner.msg);
+}
+
+/* There is room. Takes the message on RF_OK. */
+static rf_err accept(struct rfi_link *link, struct rfi_outflow *flow, rf_message *msg,
+                     uint64_t request_id)
+{
+    uint32_t size = msg->size;
+    rf_err err = RF_OK;
+    if (link->ring_count == link->ring_capacity)
+        err = grow_ring(link);
+    if (err == RF_OK && flow->id == RFI_NO_FLOW)
+        err = rfi_link_assign_id(link, flow);
+    if (err == RF_OK && request_id != 0)
+        err = rfi_id_set_add(&link->requests, request_id);
+    if (err != RF_OK)
+        return err;
+    link->ring_count++;
+    fill_entry(link, rfi_link_entry(link, link->ring_count - 1), flow, msg, request_id);
+    link->ring_bytes += size;
+    flow->entries++;
+    flow->to_send++;
+    flow->waiting++;
+    flow->waiting_bytes += size;
+    return RF_OK;
 }
 
 rf_err rfi_link_send(struct rfi_link *link, struct rfi_outflow *flow, rf_message *msg,
@@ -84,25 +112,15 @@ rf_err rfi_link_send(struct rfi_link *link, struct rfi_outflow *flow, rf_message
         return obstacle == RFI_WAIT_SESSION ? RF_ENOTCONNECTED : RF_EFULL;
     if (request_id != 0 && link->requests.count >= link->options.outbox_messages_max)
         return RF_EFULL;
+    return accept(link, flow, msg, request_id);
+}
 
-    rf_err err = RF_OK;
-    if (link->ring_count == link->ring_capacity)
-        err = grow_ring(link);
-    if (err == RF_OK && flow->id == RFI_NO_FLOW)
-        err = rfi_link_assign_id(link, flow);
-    if (err == RF_OK && request_id != 0)
-        err = rfi_id_set_add(&link->requests, request_id);
-    if (err != RF_OK)
-        return err;
-    struct rfi_entry entry = make_entry(link, flow, msg, request_id);
-    link->ring_count++;
-    *rfi_link_entry(link, link->ring_count - 1) = entry;
-    link->ring_bytes += size;
-    flow->entries++;
-    flow->to_send++;
-    flow->waiting++;
-    flow->waiting_bytes += size;
-    return RF_OK;
+rf_err rfi_link_send_when_room(struct rfi_link *link, struct rfi_outflow *flow, rf_message *msg)
+{
+    if (!flow->is_named_well || flow->is_closed || !link->is_up ||
+        msg->size > link->peer_message_bytes_max)
+        return rfi_link_send(link, flow, msg, 0); /* says why it can never go, or not now */
+    return rfi_link_has_room(link, flow, msg->size) ? accept(link, flow, msg, 0) : RF_EAGAIN;
 }
 
 void rfi_link_drop_entries(struct rfi_link *link, size_t count)
@@ -116,6 +134,7 @@ void rfi_link_drop_entries(struct rfi_link *link, size_t count)
         link->ring_count--;
         link->ever_count--;
         link->base_seq++;
+        link->inherited_count -= link->inherited_count > 0;
         flow->entries--;
         if (link->sent_count > 0)
             link->sent_count--;
@@ -151,6 +170,7 @@ static void give_up_unfit(struct rfi_link *link)
             link->sink->on_reject(link->owner, flow, flow->user, RF_ELIMIT, 1);
     }
     link->ring_count = kept;
+    link->inherited_count = kept;
 }
 
 void rfi_link_start_sending(struct rfi_link *link)
@@ -369,12 +389,14 @@ static void put_json(struct rfi_link *link, struct draft *draft)
 }
 
 /* May the next entry go out? One that went out before is within its credit, since credit outlives a
- * session. One that did not may have been taken for a former, more generous life of the peer. */
+ * session, and one that was taken in this session had it then. Another one may have been taken for a former, more
+ * generous life of the peer. */
 static bool can_send_next(const struct rfi_link *link)
 {
     if (!link->has_settings || link->sent_count >= link->ring_count)
         return false;
-    if (link->sent_count < link->ever_count || RFI_PLANTED(8))
+    if (link->sent_count < link->ever_count || link->sent_count >= link->inherited_count ||
+        RFI_PLANTED(8))
         return true;
     size_t at = (link->ring_head + link->sent_count) & (link->ring_capacity - 1);
     const struct rfi_entry *entry = &link->ring[at];
@@ -456,6 +478,18 @@ bool rfi_link_is_urgent(const struct rfi_link *link)
            link->unacked_bytes >= RFI_LINK_ACK_BYTES;
 }
 
+/* Room for the messages that will most likely go into the frame, so that the buffer is not grown under way. */
+static void reserve_frame(const struct rfi_link *link, struct rfi_buf *out)
+{
+    size_t waiting = link->ring_count - link->sent_count;
+    if (waiting < 2)
+        return;
+    size_t likely = waiting * (link->ring_bytes / link->ring_count + LIKELY_HEAD);
+    size_t most = link->options.batch_bytes_max;
+    (void)rfi_buf_reserve(out,
+                          (likely < most ? likely : most) + FRAME_SPARE); /* or it grows later */
+}
+
 bool rfi_link_poll(struct rfi_link *link, struct rfi_buf *out, uint64_t now_ns)
 {
     if (!link->is_up)
@@ -469,6 +503,7 @@ bool rfi_link_poll(struct rfi_link *link, struct rfi_buf *out, uint64_t now_ns)
         !is_heartbeat_due(link, now_ns))
         return false;
 
+    reserve_frame(link, out);
     struct draft draft = {.out = out, .start = out->size};
     draft.limit = draft.start + link->options.batch_bytes_max;
     rfi_frame_put_head(out, ++link->frames_out, link->base_seq + link->sent_count, link->cursor_in);

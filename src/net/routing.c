@@ -19,7 +19,7 @@ enum {
     ITEMS_PER_TURN = 1024,
     STAND_IN_NS = 100000, /* another thread looks after the shard for about so long at a time */
     STAND_IN_WORKER_NS = 1000000, /* a worker's other work can be taken by others */
-    STAND_IN_ROUNDS = 8   /* and comes back so often for what was posted meanwhile */
+    STAND_IN_ROUNDS = 8           /* and comes back so often for what was posted meanwhile */
 };
 
 static_assert(offsetof(struct rfi_item, tag) == offsetof(struct rfi_run, tag),

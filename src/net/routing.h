@@ -34,8 +34,8 @@ struct rfi_shard {
     struct rfi_peer *dirty;              /* to be pumped in this turn */
     struct rfi_intake *intakes;
     struct rfi_intake *gathered; /* those with a run to be pushed */
-    struct rfi_peer *unneeded; /* that may be forgotten, to be looked at in this turn */
-    struct rfi_heap due;       /* peers, by when to look at them again */
+    struct rfi_peer *unneeded;   /* that may be forgotten, to be looked at in this turn */
+    struct rfi_heap due;         /* peers, by when to look at them again */
     struct rfi_buf scratch, frame;
     uint64_t now_ns;
     uint64_t wake_ns; /* when the thread that sleeps will look by itself */

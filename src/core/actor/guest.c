@@ -21,8 +21,8 @@
 
 enum {
     GUEST_SKIPS = 255,
-    GUEST_SLOW_NS = 300000,       /* an activation ends after RFI_BATCH_NS or one callback */
-    GUEST_TOO_SLOW_NS = 5000000,  /* no processor that somebody else had for a while explains this */
+    GUEST_SLOW_NS = 300000,      /* an activation ends after RFI_BATCH_NS or one callback */
+    GUEST_TOO_SLOW_NS = 5000000, /* no processor that somebody else had for a while explains this */
     GUEST_STRIKES = 3
 };
 
@@ -44,7 +44,8 @@ static void set_lent(struct rfi_worker *worker, bool is_lent)
 
 void rfi_runtime_guest_hangs(struct rfi_runtime *runtime)
 {
-    atomic_store_explicit(&runtime->has_hung_guest, true, memory_order_relaxed); /* before the wake-up */
+    atomic_store_explicit(&runtime->has_hung_guest, true,
+                          memory_order_relaxed); /* before the wake-up */
     rfi_runtime_notify(runtime);
 }
 
@@ -158,7 +159,7 @@ void rfi_runtime_guest_end(struct rfi_runtime *runtime)
     bool has_more = !rfi_ring_is_empty(&worker->ring);
     set_lent(worker, false);
     atomic_store_explicit(&runtime->has_hung_guest, false, memory_order_relaxed); /* if it was us */
-    worker->leaves = false; /* it does */
+    worker->leaves = false;                                                       /* it does */
     rfi_worker_enter(NULL);
     if (has_more)
         rfi_worker_rouse(worker); /* its bit is off: it is ours to wake */

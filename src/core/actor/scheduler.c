@@ -180,7 +180,8 @@ static inline bool is_watched(const struct rfi_runtime *runtime, uint64_t asleep
 static void notify(struct rfi_runtime *runtime)
 {
     /* A guest looks after what it makes ready: rfi_runtime_guest_end comes soon. */
-    if (current_worker != NULL && rfi_worker_is_lent(current_worker) && current_worker->runtime == runtime)
+    if (current_worker != NULL && rfi_worker_is_lent(current_worker) &&
+        current_worker->runtime == runtime)
         return;
     for (;;) {
         /* [SL1] seq_cst: (b) of NOTE sleep */

@@ -55,7 +55,7 @@ struct rfi_errands {
     unsigned count;
     bool is_open;
     bool may_linger; /* errands may stay on the list for another round, which comes at once */
-    bool is_revoked;         /* the thread has lost its place, see struct rfi_watch */
+    bool is_revoked; /* the thread has lost its place, see struct rfi_watch */
     struct rfi_watch *watch; /* NULL: nobody watches this thread */
     const void *
         home; /* with a watch: for whom alone it runs errands, as its watcher can revoke no others */

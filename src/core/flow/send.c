@@ -319,9 +319,9 @@ rf_message *rfi_target_run_take(struct rfi_target_run *run)
     struct rfi_delivery *delivery = (struct rfi_delivery *)(void *)run->oldest;
     rf_message *msg = delivery->msg;
     run->weight -= rfi_box_weight(run->oldest);
-    run->oldest = --run->length == 0 ? NULL
-                                     : atomic_load_explicit(&delivery->node.next,
-                                                            memory_order_relaxed);
+    run->oldest = --run->length == 0
+                      ? NULL
+                      : atomic_load_explicit(&delivery->node.next, memory_order_relaxed);
     rfi_delivery_release(delivery, msg);
     return msg;
 }
@@ -355,7 +355,8 @@ static rf_err push_each(struct rfi_target *target, struct rfi_target_run *run)
         rf_err err = rfi_target_push(target, msg, receipt, NULL);
         if (err == RF_OK)
             continue;
-        struct rfi_delivery *delivery = rfi_delivery_take(msg); /* the one that was just given back */
+        struct rfi_delivery *delivery =
+            rfi_delivery_take(msg); /* the one that was just given back */
         rfi_delivery_fill(delivery, msg, target->port, receipt, NULL);
         *run = before;
         return err;
