@@ -43,15 +43,6 @@ rf_distributed *bench_pair_node(struct bench *bench, const char *network_id,
     set_number(config, "poll_us", bench->options->poll_us);
     if (strcmp(bench->options->delivery, "reliable") != 0) /* which every library has */
         set(config, "delivery", bench->options->delivery);
-    const char *extra = getenv("BENCH_SET");
-    if (extra != NULL) {
-        char *copy = strdup(extra);
-        for (char *at = strtok(copy, ","); at != NULL; at = strtok(NULL, ",")) {
-            char *equals = strchr(at, 61);
-            *equals = 0;
-            set(config, at, equals + 1);
-        }
-    }
     for (size_t i = 0; i < setup->setting_count; i++)
         set(config, setup->settings[i].key, setup->settings[i].value);
     if (rf_distributed_new(config, &node, &diag) != RF_OK)

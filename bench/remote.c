@@ -221,7 +221,12 @@ static uint64_t run_round(void *arg)
 static double stream(struct bench *bench, long messages, size_t size)
 {
     struct bench_pair pair;
-    const struct bench_pair_setup setup = {.fill_server = fill_server,
+    /* One message of 1 MiB fills the default window: bulk wants several on their way (docs/config.md). */
+    static const struct bench_pair_setting bulk[] = {{"flow_credit_bytes", "8388608"},
+                                                     {"link_credit_bytes", "33554432"}};
+    const struct bench_pair_setup setup = {.settings = bulk,
+                                           .setting_count = size >= BENCH_MIB_BYTES ? 2 : 0,
+                                           .fill_server = fill_server,
                                            .fill_client = fill_producer};
     job.messages = bench_scaled(bench, messages);
     job.producers = 1;

@@ -136,25 +136,40 @@ void rfi_conn_post_item(struct rfi_conn *conn, struct rfi_out_item *item)
 
 void rfi_conn_send(struct rfi_conn *conn, enum rfi_opcode opcode, struct rfi_buf *message)
 {
+    const struct rfi_tail none = {.data = NULL};
+    rfi_conn_send_tail(conn, opcode, message, &none);
+}
+
+bool rfi_conn_masks(const struct rfi_conn *conn)
+{
+    return conn->is_dialled && conn->wire == RFI_WIRE_WEBSOCKET;
+}
+
+void rfi_conn_send_tail(struct rfi_conn *conn, enum rfi_opcode opcode, struct rfi_buf *message,
+                        const struct rfi_tail *tail)
+{
     if (rfi_conn_is_ending(conn)) {
         rfi_buf_fini(message);
         rfi_buf_init(message);
+        rfi_tail_release(tail);
         return;
     }
     uint16_t pool_class = 0;
     struct rfi_out_item *item = NULL;
-    if (!message->is_failed && message->size < UINT32_MAX)
+    if (!message->is_failed && message->size + tail->size < UINT32_MAX)
         item = rfi_pool_alloc(sizeof *item, &pool_class);
     if (item == NULL) {
         rfi_buf_fini(message);
         rfi_buf_init(message);
+        rfi_tail_release(tail);
         rfi_conn_poke(conn, RFI_WANT_NO_MEMORY);
         return;
     }
     memset(item, 0, sizeof *item);
     item->pool_class = pool_class;
     item->data = message->data;
-    item->size = message->size;
+    item->tail = *tail;
+    item->size = message->size + tail->size;
     item->opcode = (uint8_t)opcode;
     item->is_data_own = true;
     rfi_buf_init(message);

@@ -42,11 +42,12 @@ struct rfi_out_item { /* something to send */
     struct rfi_mpsc_node node;
     struct rfi_out_item *next;
     uint8_t *data;
-    size_t size;
-    size_t sent;      /* of data */
-    size_t masked;    /* data[0, masked) is masked already */
-    size_t frame_at;  /* where the frame under way starts in data */
-    size_t frame_end; /* and ends */
+    struct rfi_tail tail; /* behind data */
+    size_t size;          /* of both */
+    size_t sent;          /* of both */
+    size_t masked;        /* data[0, masked) is masked already */
+    size_t frame_at;      /* where the frame under way starts in data */
+    size_t frame_end;     /* and ends */
     uint8_t header[RFI_WS_HEADER_MAX];
     uint8_t header_size, header_sent; /* of the frame under way */
     uint8_t mask[4];

@@ -47,6 +47,7 @@ static void free_item(struct rfi_conn *conn, struct rfi_out_item *item)
                                         memory_order_relaxed);
     if (conn->pong == item)
         conn->pong = NULL;
+    rfi_tail_release(&item->tail);
     if (item->is_chunk)
         rfi_chunks_put(&conn->transport->chunks, item->data);
     else if (item->is_data_own)
@@ -176,6 +177,19 @@ static void add_iov(struct batch *batch, void *data, size_t size)
     batch->bytes += size;
 }
 
+/* What lies between item->sent and `end`: of the data, of the tail, or of both. */
+static void add_piece(struct batch *batch, const struct rfi_out_item *item, size_t end)
+{
+    size_t data_size = item->size - item->tail.size;
+    if (item->sent < data_size) {
+        size_t data_end = end < data_size ? end : data_size;
+        add_iov(batch, item->data + item->sent, data_end - item->sent);
+    }
+    size_t from = item->sent > data_size ? item->sent : data_size;
+    if (end > from) /* the kernel only reads */
+        add_iov(batch, (void *)(uintptr_t)(item->tail.data + (from - data_size)), end - from);
+}
+
 /* False: the item goes on in the next batch. */
 static bool add_item(struct rfi_conn *conn, struct batch *batch, struct rfi_out_item *item)
 {
@@ -195,8 +209,7 @@ static bool add_item(struct rfi_conn *conn, struct batch *batch, struct rfi_out_
                           item->masked - item->frame_at);
         item->masked = end;
     }
-    if (piece > 0)
-        add_iov(batch, item->data + item->sent, piece);
+    add_piece(batch, item, end);
     return end == item->size;
 }
 
@@ -248,7 +261,7 @@ void rfi_conn_flush(struct rfi_conn *conn)
     for (int round = 0; round < FLUSH_ROUNDS && conn->out_first != NULL; round++) {
         batch.count = batch.bytes = 0;
         struct rfi_out_item *item = conn->out_first;
-        while (item != NULL && batch.count + 2 <= IOV_COUNT && batch.bytes < BATCH_BYTES &&
+        while (item != NULL && batch.count + 3 <= IOV_COUNT && batch.bytes < BATCH_BYTES &&
                add_item(conn, &batch, item))
             item = item->next;
         struct msghdr message = {.msg_iov = batch.iov, .msg_iovlen = batch.count};

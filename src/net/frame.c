@@ -204,16 +204,17 @@ void rfi_frame_set_run_count(struct rfi_buf *out, size_t count_at, uint32_t coun
 void rfi_frame_put_message(struct rfi_buf *out, uint8_t flags, uint64_t request_id,
                            const void *body, size_t size)
 {
-    uint8_t *room = rfi_buf_reserve(out, RFI_RUN_MESSAGE_HEAD_MAX + size);
+    size_t here = body != NULL ? size : 0;
+    uint8_t *room = rfi_buf_reserve(out, RFI_RUN_MESSAGE_HEAD_MAX + here);
     if (room == NULL)
         return;
     uint8_t *at = room;
     if ((flags & RFI_RUN_REQUESTS) != 0)
         at = write_u64(at, request_id);
     at = write_varint(at, size);
-    if (size > 0)
-        memcpy(at, body, size);
-    out->size += (size_t)(at - room) + size;
+    if (here > 0)
+        memcpy(at, body, here);
+    out->size += (size_t)(at - room) + here;
 }
 
 size_t rfi_frame_record_size(const uint8_t *bytes, size_t size)

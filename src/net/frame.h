@@ -60,7 +60,7 @@ void rfi_frame_put_json(struct rfi_buf *out, const void *text, size_t size);
 /* Begin a run with count 0; returns where its count is (relative to out->data), for set_count. */
 size_t rfi_frame_begin_run(struct rfi_buf *out, uint32_t flow, uint8_t kind, uint8_t flags);
 void rfi_frame_set_run_count(struct rfi_buf *out, size_t count_at, uint32_t count);
-/* One message of a run; request_id is written when `flags` says so. */
+/* One message of a run; request_id is written when `flags` says so. `body` NULL: it follows outside of `out`. */
 void rfi_frame_put_message(struct rfi_buf *out, uint8_t flags, uint64_t request_id,
                            const void *body, size_t size);
 /* Bytes of the record at the front of `bytes`, all of it known to be well formed and no run. */

@@ -13,6 +13,7 @@
 
 #include "core/base/buf.h"
 #include "net/handshake.h"
+#include "net/tail.h"
 #include <reflow/message.h>
 
 struct rfi_link;
@@ -127,6 +128,10 @@ void rfi_link_consumed(struct rfi_link *link, uint32_t inflow, uint32_t messages
 void rfi_link_refused(struct rfi_link *link, uint32_t inflow, size_t size, rf_err reason);
 /* Append the next native frame to `out`; false when there is nothing to send now. Acks and credits ride along. */
 bool rfi_link_poll(struct rfi_link *link, struct rfi_buf *out, uint64_t now_ns);
+/* The same, but the body of a large message at the end of the frame is left out of `out` and told in `out_tail`, which
+ * is the caller's to release. */
+bool rfi_link_poll_tail(struct rfi_link *link, struct rfi_buf *out, struct rfi_tail *out_tail,
+                        uint64_t now_ns);
 
 /* ---- receiving ---- */
 /* One whole native frame. RF_EPROTO, RF_ELIMIT, RF_ENOMEM: end the session with the reason in out_diag. */

@@ -19,7 +19,8 @@ enum {
     JSON_WAITING_MAX = 4 * 1024 * 1024,
     ANSWER_HEAD_MAX = 24,
     LIKELY_HEAD = 2,
-    FRAME_SPARE = 256
+    FRAME_SPARE = 256,
+    TAIL_BYTES_MIN = 32 << 10
 };
 
 /* ---- the outbox ---- */
@@ -310,7 +311,8 @@ void rfi_link_announce_subscriptions(struct rfi_link *link)
 /* A frame under construction. */
 struct draft {
     struct rfi_buf *out;
-    size_t start, limit; /* of out->size; more than the limit only for a record that is alone */
+    size_t start, limit;   /* of out->size; more than the limit only for a record that is alone */
+    struct rfi_tail *tail; /* NULL: bodies are copied */
 };
 
 static bool has_room_for(const struct draft *draft, size_t size)
@@ -437,6 +439,24 @@ static bool fits_run(const struct run *run, const struct rfi_entry *entry, uint8
            run->flags == flags && run->count < RFI_RUN_MAX && entry->flow->is_announced;
 }
 
+static bool is_tail_worth_it(const struct draft *draft, const struct rfi_entry *entry)
+{
+    return draft->tail != NULL && entry->size >= TAIL_BYTES_MIN && !entry->is_copied;
+}
+
+static void release_message(void *owner)
+{
+    rf_message_unref(owner);
+}
+
+static void put_tail(struct draft *draft, const struct rfi_entry *entry)
+{
+    *draft->tail = (struct rfi_tail){.data = entry->body,
+                                     .size = entry->size,
+                                     .release = release_message,
+                                     .owner = rf_message_ref(entry->owner.msg)};
+}
+
 static void put_messages(struct rfi_link *link, struct draft *draft)
 {
     struct run run = {0};
@@ -460,11 +480,17 @@ static void put_messages(struct rfi_link *link, struct draft *draft)
             run = (struct run){.flow = flow, .kind = entry->kind, .flags = flags};
             run.count_at = rfi_frame_begin_run(draft->out, flow->id, entry->kind, flags);
         }
-        rfi_frame_put_message(draft->out, flags, entry->request_id, entry->body, entry->size);
+        bool is_tail = is_tail_worth_it(draft, entry);
+        rfi_frame_put_message(draft->out, flags, entry->request_id, is_tail ? NULL : entry->body,
+                              entry->size);
         if (draft->out->is_failed)
             break;
+        if (is_tail)
+            put_tail(draft, entry);
         run.count++;
         count_sent(link, entry);
+        if (is_tail)
+            break;
     }
     if (run.flow != NULL)
         rfi_frame_set_run_count(draft->out, run.count_at, run.count);
@@ -482,7 +508,7 @@ bool rfi_link_is_urgent(const struct rfi_link *link)
 static void reserve_frame(const struct rfi_link *link, struct rfi_buf *out)
 {
     size_t waiting = link->ring_count - link->sent_count;
-    if (waiting < 2)
+    if (waiting < 2 || link->ring_bytes / link->ring_count >= TAIL_BYTES_MIN)
         return;
     size_t likely = waiting * (link->ring_bytes / link->ring_count + LIKELY_HEAD);
     size_t most = link->options.batch_bytes_max;
@@ -491,6 +517,12 @@ static void reserve_frame(const struct rfi_link *link, struct rfi_buf *out)
 }
 
 bool rfi_link_poll(struct rfi_link *link, struct rfi_buf *out, uint64_t now_ns)
+{
+    return rfi_link_poll_tail(link, out, NULL, now_ns);
+}
+
+bool rfi_link_poll_tail(struct rfi_link *link, struct rfi_buf *out, struct rfi_tail *out_tail,
+                        uint64_t now_ns)
 {
     if (!link->is_up)
         return false;
@@ -505,6 +537,7 @@ bool rfi_link_poll(struct rfi_link *link, struct rfi_buf *out, uint64_t now_ns)
 
     reserve_frame(link, out);
     struct draft draft = {.out = out, .start = out->size};
+    draft.tail = out_tail;
     draft.limit = draft.start + link->options.batch_bytes_max;
     rfi_frame_put_head(out, ++link->frames_out, link->base_seq + link->sent_count, link->cursor_in);
     put_control(link, &draft);
@@ -520,6 +553,8 @@ bool rfi_link_poll(struct rfi_link *link, struct rfi_buf *out, uint64_t now_ns)
         /* What the frame had is lost with the session; the outbox still has its messages. */
         link->failed = RF_ENOMEM;
         out->size = draft.start;
+        if (out_tail != NULL)
+            rfi_tail_release(out_tail);
         return false;
     }
     link->unacked_messages = 0;

@@ -438,17 +438,20 @@ static void write_native(struct rfi_peer *peer)
 {
     struct rfi_session *session = peer->session;
     struct rfi_buf *frame = &peer->shard->frame;
+    bool masks = rfi_conn_masks(session->conn);
     while (rfi_conn_unsent(session->conn) < RFI_UNSENT_HIGH_BYTES) {
+        struct rfi_tail tail = {.data = NULL};
         rfi_buf_clear(frame);
-        if (!rfi_link_poll(peer->link, frame, peer->shard->now_ns))
+        if (!rfi_link_poll_tail(peer->link, frame, masks ? NULL : &tail, peer->shard->now_ns))
             return;
         if (frame->is_failed) {
+            rfi_tail_release(&tail);
             rfi_buf_fini(frame);
             rfi_buf_init(frame);
             rfi_session_end(session, 1013, RF_ENOMEM, "out of memory");
             return;
         }
-        rfi_conn_send(session->conn, RFI_BINARY, frame);
+        rfi_conn_send_tail(session->conn, RFI_BINARY, frame, &tail);
     }
 }
 

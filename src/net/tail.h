@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The end of a frame that is not copied into it: the body of a large message, written to the socket from where it lies. */
+#ifndef RFI_TAIL_H
+#define RFI_TAIL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct rfi_tail {
+    const uint8_t *data; /* NULL: there is none */
+    size_t size;
+    void (*release)(void *owner); /* once, on any thread, when the bytes are not needed any more */
+    void *owner;
+};
+
+static inline void rfi_tail_release(const struct rfi_tail *tail)
+{
+    if (tail->data != NULL)
+        tail->release(tail->owner);
+}
+
+#endif
