@@ -46,7 +46,8 @@ static struct rfi_worker *take_sleeper(struct rfi_runtime *runtime)
 
 bool rfi_runtime_guest_begin(struct rfi_runtime *runtime)
 {
-    if (rfi_worker_current() != NULL)
+    /* The look at the stop is for its sake: it waits for a moment without a guest, which must come though many ask. */
+    if (rfi_worker_current() != NULL || rfi_runtime_is_stopping(runtime))
         return false;
     /* [GU1] seq_cst, both: NOTE guest */
     (void)atomic_fetch_add_explicit(&runtime->guests, 1, memory_order_seq_cst);
