@@ -17,7 +17,7 @@
 #include <reflow/log.h>
 #include <signal.h>
 
-enum { LOOK_MS = 10, QUIET_LOOKS = 100 };
+enum { LOOK_MS = 10, QUIET_LOOKS = 10 };
 
 static void rescue(struct rfi_loop *loop)
 {

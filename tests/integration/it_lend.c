@@ -239,15 +239,16 @@ static rf_err churn(rf_context *ctx, void *state, size_t inport, rf_message *msg
     return err;
 }
 
-Test(it_lend, callbacks_that_call_shards_of_both_nodes_do_not_lock_each_other_up, .timeout = 120)
+static void check_churn(uint32_t actor_threads, uint32_t io_threads, uint32_t routing_threads)
 {
     enum { ROUNDS = 200 };
     struct pair pair;
     struct hanger hangers[2];
     it_node_init(&pair.a, "alpha");
     it_node_init(&pair.b, "beta");
-    pair.a.config.io_threads = pair.b.config.io_threads = 2;
-    pair.a.config.routing_threads = pair.b.config.routing_threads = 3;
+    pair.a.config.actor_threads = pair.b.config.actor_threads = actor_threads;
+    pair.a.config.io_threads = pair.b.config.io_threads = io_threads;
+    pair.a.config.routing_threads = pair.b.config.routing_threads = routing_threads;
     it_node_start(&pair.a);
     it_node_start(&pair.b);
     it_add(&pair.a, "sink", "sink");
@@ -269,6 +270,14 @@ Test(it_lend, callbacks_that_call_shards_of_both_nodes_do_not_lock_each_other_up
     stop_pair(&pair);
     it_log_fini(&hangers[0].gate);
     it_log_fini(&hangers[1].gate);
+}
+
+Test(it_lend, callbacks_that_call_shards_of_both_nodes_do_not_lock_each_other_up, .timeout = 120)
+{
+    check_churn(2, 2, 3);
+    check_churn(1, 1, 1);
+    check_churn(1, 3, 2);
+    check_churn(4, 1, 4);
 }
 
 /* ---- single steps, with this thread in the place of a loop ---- */

@@ -221,6 +221,7 @@ void it_node_init(struct it_node *node, const char *id)
                                .heartbeat_interval_ms = 1000,
                                .transport = transport,
                                .wire = wire,
+                               .actor_threads = 2,
                                .io_threads = 1,
                                .routing_threads = 2,
                                .mailbox_capacity = 256,
@@ -254,7 +255,7 @@ void it_node_make(struct it_node *node)
     static const struct rfi_bridge_hooks hooks = {.find_endpoints = find_endpoints};
     rf_network_options options = {.struct_size = sizeof options,
                                   .network_id = node->id,
-                                  .workers = 2,
+                                  .workers = node->config.actor_threads,
                                   .mailbox_capacity = node->config.mailbox_capacity};
     make_components(node);
     cr_assert_eq(rf_network_new(&options, &node->net), RF_OK);

@@ -94,11 +94,11 @@ static void name_node(char out[16], uint32_t random)
     (void)snprintf(out, 16, "n%u", random % NODES);
 }
 
-static void count_consumed(struct rfi_receipt *receipt, size_t size)
+static void count_consumed(struct rfi_receipt *receipt, uint32_t count, size_t size)
 {
     (void)receipt;
     (void)size;
-    atomic_fetch_add_explicit(&consumed, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&consumed, count, memory_order_relaxed);
 }
 
 static struct rfi_receipt receipt = {.consumed = count_consumed};

@@ -66,6 +66,9 @@ bool rfi_runtime_guest_begin(struct rfi_runtime *runtime)
 {
     if (guest != NULL || rfi_worker_current() != NULL)
         return guest != NULL && guest->runtime == runtime;
+    /* The look at the stop is for its sake: it waits for a moment without a guest, which must come though many ask. */
+    if (rfi_runtime_is_stopping(runtime))
+        return false;
     /* [GU1] seq_cst, both: NOTE guest */
     (void)atomic_fetch_add_explicit(&runtime->guests, 1, memory_order_seq_cst);
     if (!atomic_load_explicit(&runtime->is_stopping, memory_order_seq_cst))

@@ -53,12 +53,15 @@ Test(errand, each_runs_once_and_the_list_has_an_end)
     close_list();
 }
 
-Test(errand, what_an_errand_adds_runs_in_the_same_pause)
+Test(errand, what_an_errand_adds_runs_at_the_next_pause)
 {
     open_list(NULL);
     cr_assert_eq(rfi_errands_add(run_and_add, &ran[0]), RFI_ERRAND_ADDED);
     rfi_errands_run();
     cr_assert_eq(ran[0], 1);
+    cr_assert_eq(ran[1], 0);
+    cr_assert_eq(rfi_errands.count, 1U);
+    rfi_errands_run();
     cr_assert_eq(ran[1], 1);
     cr_assert_eq(rfi_errands.count, 0U);
     close_list();

@@ -72,7 +72,9 @@ Test(pressure, a_full_target_mutes_its_producer_and_nobody_else, .timeout = 60)
         send_integer(net, "m", "in", i);
     WAIT_UNTIL(strcmp(info_of(net, "m").state, "muted") == 0);
     cr_assert(gate_wait(1));
-    cr_assert_leq(info_of(net, "slow").queue_length, CAPACITY + 4);
+    /* What a callback emits beyond the capacity, and once more the capacity: while the target takes a run off its stack
+     * the run is in neither of the two numbers that the producer adds up (MB-6 in docs/concurrency.md). */
+    cr_assert_leq(info_of(net, "slow").queue_length, 2 * CAPACITY + 4);
     cr_assert_gt(info_of(net, "m").queue_length, 0);
 
     send_integer(net, "a", "in", 77);
@@ -199,7 +201,8 @@ Test(pressure, a_loop_that_was_opened_mutes_again, .timeout = 60)
     for (int i = 0; i < CAPACITY; i++)
         send_integer(net, "m", "in", i);
     WAIT_UNTIL(strcmp(info_of(net, "m").state, "muted") == 0);
-    cr_assert_leq(info_of(net, "slow").queue_length, CAPACITY + 4);
+    /* As in a_full_target_mutes_its_producer_and_nobody_else. */
+    cr_assert_leq(info_of(net, "slow").queue_length, 2 * CAPACITY + 4);
     gate_open();
     OK(rf_network_drain(net, WAIT_MS));
     rf_network_free(net);
@@ -275,7 +278,7 @@ Test(pressure, stopping_with_muted_actors_ends, .timeout = 60)
     OK(rf_network_start(net));
     send_integer(net, "g", "in", 100000);
     WAIT_UNTIL(strcmp(info_of(net, "g").state, "muted") == 0);
-    cr_assert_leq(info_of(net, "slow").queue_length, (size_t)2 * CAPACITY);
+    cr_assert_leq(info_of(net, "slow").queue_length, 2 * CAPACITY + 4);
 
     gate_open();
     rf_network_stop(net);
