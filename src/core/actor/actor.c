@@ -13,6 +13,7 @@
 #include "core/actor/delivery.h"
 #include "core/actor/sharing.h"
 #include "core/base/clock.h"
+#include "core/base/errand.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -348,7 +349,7 @@ static void activate(struct rfi_worker *worker, struct rfi_actor *actor)
         }
         /* What a generator made is warm in this core's cache now: let the target have its turn. */
         if (verdict == RFI_GO_ON && __builtin_expect(actor->wants_resume, 0) &&
-            worker->next != NULL)
+            (worker->next != NULL || rfi_errands.count > 0))
             break;
         if (--worker->until_clock == 0)
             measure(worker);
