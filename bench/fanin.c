@@ -114,11 +114,13 @@ static void fill_server(struct bench *bench, rf_distributed *node)
                 "sink");
 }
 
+/* What a hundred peers may have under way to one actor together should fit into a cache. */
 static const struct bench_pair_setting server_settings[] = {{"max_connections", "65536"},
                                                             {"pending_connections_max", "65536"},
-                                                            {"pending_per_address_max", "65536"}};
+                                                            {"pending_per_address_max", "65536"},
+                                                            {"flow_credit_messages", "512"}};
 static const struct bench_pair_setup server_setup = {
-    .settings = server_settings, .setting_count = 3, .fill_server = fill_server};
+    .settings = server_settings, .setting_count = 4, .fill_server = fill_server};
 
 /* ---- the clients ---- */
 
@@ -134,11 +136,11 @@ static void fill_client(struct bench *bench, rf_distributed *node)
                 "producer");
 }
 
-/* So many nodes have no core each: one worker, and no threads that poll. */
-static const struct bench_pair_setting client_settings[] = {{"actor_threads", "1"},
-                                                            {"poll_us", "0"}};
+/* So many nodes have no core each: one worker, no threads that poll, and short queues, for the reason above. */
+static const struct bench_pair_setting client_settings[] = {
+    {"actor_threads", "1"}, {"poll_us", "0"}, {"mailbox_capacity", "128"}};
 static const struct bench_pair_setup client_setup = {.settings = client_settings,
-                                                     .setting_count = 2};
+                                                     .setting_count = 3};
 
 static void read_endpoint(int fd, char endpoint[ENDPOINT_SIZE])
 {

@@ -173,6 +173,7 @@ static bool deliver(struct rfi_conn *conn)
             return false;
         }
     }
+    loop->round_bytes += size;
     (void)rfi_conn_ref(conn); /* the run's */
     /* relaxed: see rfi_run_free */
     (void)atomic_fetch_add_explicit(&conn->unfreed, box->charge, memory_order_relaxed);

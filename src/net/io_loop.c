@@ -41,6 +41,7 @@ rf_err rfi_loop_init(struct rfi_loop *loop, struct rfi_transport *transport)
     loop->next_deadline_ns = UINT64_MAX;
     loop->watch.rouse = rfi_watcher_rouse;
     loop->watch.watcher = &transport->watcher;
+    loop->events_max = EVENTS_PER_ROUND;
     atomic_init(&loop->is_finished, false);
     (void)pthread_mutex_init(&loop->finish_mutex, NULL);
     (void)pthread_cond_init(&loop->finished, NULL);
@@ -235,9 +236,10 @@ static int wait_timeout_ms(const struct rfi_loop *loop)
 static int wait_for_events(struct rfi_loop *loop, struct epoll_event *events, bool is_polling)
 {
     int timeout_ms = wait_timeout_ms(loop);
+    int limit = (int)loop->events_max;
     if (is_polling || timeout_ms == 0 || !rfi_inbox_sleep_begin(&loop->inbox))
-        return epoll_wait(loop->epoll_fd, events, EVENTS_PER_ROUND, 0);
-    int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_ROUND, timeout_ms);
+        return epoll_wait(loop->epoll_fd, events, limit, 0);
+    int count = epoll_wait(loop->epoll_fd, events, limit, timeout_ms);
     rfi_inbox_sleep_end(&loop->inbox);
     return count;
 }
@@ -262,6 +264,17 @@ static bool may_poll(const struct rfi_loop *loop, uint64_t last_activity_ns)
     uint64_t poll_ns = (uint64_t)transport->options.poll_us * 1000;
     return poll_ns > 0 && loop->now_ns - last_activity_ns < poll_ns &&
            (transport->ops.is_resting == NULL || transport->ops.is_resting(transport->user));
+}
+
+/* What a round reads is worked on before the next one, and should still be in the cache then. The kernel gives sockets
+ * their turns, so fewer in a round harm none. */
+static void fit_round(struct rfi_loop *loop)
+{
+    if (loop->round_bytes > RFI_ROUND_BYTES && loop->events_max > 1)
+        loop->events_max /= 2;
+    else if (loop->round_bytes < RFI_ROUND_BYTES / 2 && loop->events_max < EVENTS_PER_ROUND)
+        loop->events_max *= 2;
+    loop->round_bytes = 0;
 }
 
 /* What came in is worked on here if nobody else is awake for it. False: that took so long that this thread has lost
@@ -302,6 +315,7 @@ static void *loop_main(void *argument)
             last_activity_ns = loop->now_ns = rfi_clock_ns();
         for (int i = 0; i < count; i++)
             handle_event(loop, &events[i]);
+        fit_round(loop);
         if (rfi_errands.count > 0 && !run_errands())
             return NULL; /* another thread is the loop's by now */
         bury_dead(loop);

@@ -13,7 +13,8 @@
 enum {
     RFI_READ_CHUNK_BYTES =
         RFI_CHUNK_BYTES, /* a read buffer, before a large message makes it grow */
-    RFI_RANDOM_POOL_BYTES = 1024
+    RFI_RANDOM_POOL_BYTES = 1024,
+    RFI_ROUND_BYTES = 64 << 10 /* what a round of events should read, about */
 };
 
 struct rfi_retired { /* a thread that lost its place, and ends when its callback does */
@@ -50,6 +51,8 @@ struct rfi_loop {
     uint64_t now_ns;                /* of this round */
     uint64_t next_deadline_ns;      /* no deadline is earlier */
     bool is_stopping, is_deaf;
+    unsigned events_max;          /* of a round: a power of two */
+    size_t round_bytes;           /* of messages handed up in this round */
     uint8_t *spare;               /* an idle read buffer, or NULL */
     struct rfi_frame_span *spans; /* of the read under way */
     size_t span_count, span_capacity;

@@ -238,6 +238,49 @@ Test(transport, runs_that_are_not_freed_stop_the_reading, .timeout = 60)
     pair_close(&pair);
 }
 
+/* A loop reads little in a round when much comes, so the sockets have to take turns. */
+Test(transport, connections_that_are_all_busy_take_turns, .timeout = 60)
+{
+    enum { CONNS = 8, COUNT = 64, SIZE = 32 << 10 };
+    struct rfi_transport_options options = small_options();
+    static struct pair pair;
+    struct rfi_conn *conns[CONNS];
+    memset(&pair, 0, sizeof pair);
+    options.io_threads = 1;
+    options.read_budget_bytes = 64 << 20;
+    pair.server.holds_runs = true;
+    pair_open(&pair, RFI_WIRE_TCP, &options);
+    for (size_t c = 0; c < CONNS; c++)
+        conns[c] = dial_port(&pair.client, "127.0.0.1", node_port(&pair.server), RFI_WIRE_TCP);
+    WAIT(&pair.server, pair.server.open_count == CONNS + 1);
+    WAIT(&pair.client, pair.client.open_count == CONNS + 1);
+
+    node_lock(&pair.server); /* its loop stands in on_run until all have something to read */
+    for (uint32_t c = 0; c < CONNS; c++)
+        for (uint64_t i = 0; i < COUNT; i++)
+            send_number(conns[c], c, i, SIZE - 12);
+    for (uint32_t c = 0; c < CONNS; c++)
+        while (rfi_conn_unsent(conns[c]) > (COUNT - 1) * SIZE)
+            (void)sched_yield();
+    node_unlock(&pair.server);
+    WAIT(&pair.server, pair.server.message_count == CONNS * COUNT);
+
+    size_t taken[CONNS] = {0};
+    size_t most = 0;
+    for (size_t i = 0; i < pair.server.held_count && most < COUNT / 2; i++) {
+        const struct rfi_run *run = pair.server.held[i];
+        size_t *of_sender = &taken[rfi_load_u32(run->bytes + run->frames[0].offset)];
+        *of_sender += run->frame_count;
+        most = *of_sender > most ? *of_sender : most;
+    }
+    for (size_t c = 0; c < CONNS; c++) {
+        cr_assert_gt(taken[c], 0, "connection %zu had to wait", c);
+        rfi_conn_unref(conns[c]);
+    }
+    cr_assert_not(pair.server.is_out_of_order);
+    pair_close(&pair);
+}
+
 /* ---- closing ---- */
 
 static void check_close(enum rfi_wire wire, bool server_closes)
