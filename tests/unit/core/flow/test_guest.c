@@ -51,6 +51,16 @@ static bool was_here(void)
     return is_here;
 }
 
+/* Once is enough, unless this thread lost its core in the middle: then the actor is taken for a slow one. */
+static void run_until(rf_network *net, size_t count)
+{
+    uint64_t until_ns = rfi_clock_ns() + (uint64_t)WAIT_MS * 1000000;
+    do
+        (void)rfi_network_guest_run(net, soon());
+    while (locked(&probe.count) < count && rfi_clock_ns() < until_ns);
+    cr_assert_eq(locked(&probe.count), count);
+}
+
 static rf_network *start_resting(uint32_t workers)
 {
     rf_network *net = make_network(workers, 16);
@@ -90,8 +100,7 @@ Test(guest, it_runs_what_it_made_ready_and_all_that_comes_of_it, .timeout = 60)
     for (int i = 0; i < 3; i++) {
         push(net, "p", i);
         cr_assert_eq(locked(&probe.count), (size_t)i); /* nobody was woken, nothing has run */
-        cr_assert_not(rfi_network_guest_run(net, soon()));
-        cr_assert_eq(locked(&probe.count), (size_t)i + 1);
+        run_until(net, (size_t)i + 1);
         cr_assert(was_here());
     }
     rfi_network_guest_end(net);
@@ -220,7 +229,7 @@ static void check_loss(size_t count)
     cr_assert(rfi_network_guest_begin(net));
     for (size_t i = 0; i < count; i++) {
         push(net, "r", 0);
-        cr_assert_not(rfi_network_guest_run(net, soon()));
+        run_until(net, i + 1);
     }
     push(net, "l", 1);
     push(net, "r", 2); /* behind it: not for us any more */
