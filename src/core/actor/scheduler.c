@@ -32,6 +32,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { GUEST_YIELDS = 1000 }; /* of a stop that waits for a guest, before it sleeps in between */
+
 static _Thread_local struct rfi_worker *current_worker;
 
 static void *run_worker(void *arg);
@@ -135,8 +137,15 @@ void rfi_runtime_stop(struct rfi_runtime *runtime)
     /* [SL1] seq_cst: set before the sleepers look once more */
     atomic_store_explicit(&runtime->is_stopping, true, memory_order_seq_cst);
     /* [GU1] seq_cst: a guest that is not counted yet sees is_stopping and goes away */
-    while (atomic_load_explicit(&runtime->guests, memory_order_seq_cst) > 0)
-        (void)sched_yield();
+    for (unsigned n = 0; atomic_load_explicit(&runtime->guests, memory_order_seq_cst) > 0; n++) {
+        const struct timespec pause = {.tv_nsec = 1000000};
+        if (n < GUEST_YIELDS)
+            (void)sched_yield();
+        else
+            (void)nanosleep(
+                &pause,
+                NULL); /* it is in a callback that takes its time, like one that is joined */
+    }
     for (uint32_t i = 0; i < runtime->worker_count; i++)
         wake_worker(&runtime->workers[i]);
     for (uint32_t i = 0; i < runtime->worker_count; i++)
