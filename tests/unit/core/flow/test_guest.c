@@ -270,7 +270,8 @@ Test(guest, a_stop_waits_for_it_and_lets_no_other_in, .timeout = 60)
     cr_assert(rfi_network_guest_begin(net));
     push(net, "r", 1);
     cr_assert_eq(pthread_create(&thread, NULL, stop_network, net), 0);
-    while (rfi_network_guest_run(net, soon()) == RFI_GUEST_MORE) /* until it sees the stop, or nothing is left */
+    while (rfi_network_guest_run(net, soon()) ==
+           RFI_GUEST_MORE) /* until it sees the stop, or nothing is left */
         continue;
     atomic_store(&has_ended, true);
     rfi_network_guest_end(net);
