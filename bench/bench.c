@@ -18,15 +18,22 @@ uint64_t bench_now_ns(void)
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
-size_t bench_rss_bytes(void)
+size_t bench_rss_of(pid_t pid)
 {
+    char path[64];
     char line[128] = "";
-    FILE *file = fopen("/proc/self/statm", "r");
+    (void)snprintf(path, sizeof path, "/proc/%ld/statm", (long)pid);
+    FILE *file = fopen(path, "r");
     if (file == NULL || fgets(line, sizeof line, file) == NULL)
-        bench_die("cannot read /proc/self/statm");
+        bench_die("cannot read %s", path);
     (void)fclose(file);
     long resident = strtol(line + strcspn(line, " "), NULL, 10); /* the second number */
     return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+size_t bench_rss_bytes(void)
+{
+    return bench_rss_of(getpid());
 }
 
 void bench_die(const char *format, ...)

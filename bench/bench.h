@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* The sizes of bench/peers/common/bench.h: the same work for every peer. `--scale` shrinks or grows them. */
 enum {
@@ -81,7 +82,9 @@ long bench_scaled(const struct bench *bench, long count);
 double bench_median_ns(struct bench *bench, uint64_t (*round)(void *arg), void *arg);
 
 uint64_t bench_now_ns(void);
+/* What is resident of this process, and of another one. */
 size_t bench_rss_bytes(void);
+size_t bench_rss_of(pid_t pid);
 
 /* Print what went wrong and end the process: a benchmark that is not right has no result. */
 _Noreturn void bench_die(const char *format, ...) RF_PRINTF(1, 2);

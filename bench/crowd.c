@@ -197,7 +197,7 @@ void bench_crowd_idle(struct bench_crowd *crowd, unsigned ms)
 static void send_run(struct bench_peer *peer)
 {
     static const uint8_t open[] = {3, 11, 0, 1, 0, 4, 's', 'i', 'n', 'k', 2, 'i', 'n'};
-    uint8_t records[sizeof open + 8 + RUN_MESSAGES * (1 + BENCH_SMALL_BYTES)];
+    uint8_t records[sizeof open + 8 + (size_t)RUN_MESSAGES * (1 + BENCH_SMALL_BYTES)];
     uint8_t out[sizeof records + FRAME_HEAD];
     size_t size = 0;
     if (peer->sent == 0) {

@@ -22,8 +22,9 @@ enum {
     LINKS = 10000,
     SPARE_DESCRIPTORS = 64, /* for all else than links, in either process */
     STARTS = 7,             /* for the median time to ready */
-    SILENT_MS = 2000,       /* how long the processor time is looked at without heartbeats */
-    SPEAKING_MS = 5000,     /* and with those of the default interval */
+    MIDDLE = STARTS / 2,
+    SILENT_MS = 2000,   /* how long the processor time is looked at without heartbeats */
+    SPEAKING_MS = 5000, /* and with those of the default interval */
     SETTLE_MS = 200,
 };
 
@@ -44,8 +45,8 @@ static void exec_reflowd(int out, const char *heartbeat)
     char *slash = strrchr(path, '/');
     if (slash == NULL || dup2(out, STDOUT_FILENO) < 0)
         bench_die("cannot tell where this program is");
-    (void)strcpy(slash + 1,
-                 "reflowd"); /* NOLINT(clang-analyzer-security.insecureAPI.strcpy): room is kept */
+    static const char name[] = "reflowd";
+    memcpy(slash + 1, name, sizeof name); /* there is room: see readlink */
     (void)execl(path, path, "--set", "network_id=node", "--set", "bind_port=0", "--set",
                 "log_level=error", "--set", "max_connections=65536", "--set",
                 "pending_connections_max=65536", "--set", "pending_per_address_max=65536", "--set",
@@ -90,19 +91,6 @@ static void stop_node(struct node *node)
     (void)close(node->out);
 }
 
-static size_t rss_of(const struct node *node)
-{
-    char path[64];
-    long pages = 0;
-    long resident = 0;
-    (void)snprintf(path, sizeof path, "/proc/%ld/statm", (long)node->pid);
-    FILE *file = fopen(path, "r");
-    if (file == NULL || fscanf(file, "%ld %ld", &pages, &resident) != 2)
-        bench_die("cannot read %s", path);
-    (void)fclose(file);
-    return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static double cpu_ns_of(const struct node *node)
 {
     clockid_t clock;
@@ -142,11 +130,11 @@ static void measure_start(struct bench *bench)
     for (size_t i = 0; i < STARTS; i++) {
         start_node(&node, "heartbeat_interval_ms=5000");
         times[i] = node.ready_ns;
-        rss = rss_of(&node);
+        rss = bench_rss_of(node.pid);
         stop_node(&node);
     }
     qsort(times, STARTS, sizeof times[0], by_time);
-    bench_result(bench, "idle_ready", (double)times[STARTS / 2] / 1e6, "ms");
+    bench_result(bench, "idle_ready", (double)times[MIDDLE] / 1e6, "ms");
     bench_result(bench, "idle_rss", (double)rss / 1e6, "MB");
 }
 
@@ -155,7 +143,7 @@ static void measure_links(struct bench *bench, long count)
     struct node node;
     struct bench_crowd crowd;
     start_node(&node, "heartbeat_interval_ms=3600000");
-    size_t before = rss_of(&node);
+    size_t before = bench_rss_of(node.pid);
     uint64_t begin = bench_now_ns();
     double cpu = cpu_ns_of(&node);
     bench_crowd_open(&crowd, node.port, count);
@@ -164,7 +152,7 @@ static void measure_links(struct bench *bench, long count)
     bench_result(bench, "idle_accept", (double)count / seconds, "links/s");
     bench_result(bench, "idle_accept_cpu", (cpu_ns_of(&node) - cpu) / (double)count / 1e3,
                  "us/link");
-    bench_result(bench, "idle_link", (double)(rss_of(&node) - before) / (double)count,
+    bench_result(bench, "idle_link", (double)(bench_rss_of(node.pid) - before) / (double)count,
                  "bytes/link");
     cpu = cpu_ns_of(&node);
     bench_crowd_idle(&crowd, SILENT_MS);

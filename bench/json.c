@@ -265,8 +265,7 @@ static void rust_start(struct rust_child *child, const char *program, const char
         if (getppid() != parent || dup2(out[1], STDOUT_FILENO) < 0)
             _exit(1);
         (void)!read(go[0], &byte, 1);
-        const char *argv[] = {program, arguments[0], arguments[1], NULL};
-        (void)execv(program, (char *const *)(uintptr_t)argv); /* it does not write to them */
+        (void)execl(program, program, arguments[0], arguments[1], (char *)NULL);
         _exit(127);
     }
     (void)close(out[1]);

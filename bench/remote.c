@@ -262,6 +262,11 @@ static int by_value(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+static double trip_us(size_t rank)
+{
+    return rtt.ns[rank] / 1e3;
+}
+
 void bench_remote_rtt(struct bench *bench)
 {
     struct bench_pair pair;
@@ -278,8 +283,8 @@ void bench_remote_rtt(struct bench *bench)
     bench_gate_wait(&gate);
     bench_pair_stop(&pair);
     qsort(rtt.ns, count, sizeof *rtt.ns, by_value);
-    bench_result(bench, "remote_rtt_p50", rtt.ns[count / 2] / 1e3, "us");
-    bench_result(bench, "remote_rtt_p99", rtt.ns[count * 99 / 100] / 1e3, "us");
-    bench_result(bench, "remote_rtt_p99.9", rtt.ns[count * 999 / 1000] / 1e3, "us");
+    bench_result(bench, "remote_rtt_p50", trip_us(count / 2), "us");
+    bench_result(bench, "remote_rtt_p99", trip_us(count * 99 / 100), "us");
+    bench_result(bench, "remote_rtt_p99.9", trip_us(count * 999 / 1000), "us");
     free(rtt.ns);
 }

@@ -186,8 +186,8 @@ static void add_piece(struct batch *batch, const struct rfi_out_item *item, size
         add_iov(batch, item->data + item->sent, data_end - item->sent);
     }
     size_t from = item->sent > data_size ? item->sent : data_size;
-    if (end > from) /* the kernel only reads */
-        add_iov(batch, (void *)(uintptr_t)(item->tail.data + (from - data_size)), end - from);
+    if (end > from)
+        add_iov(batch, item->tail.data + (from - data_size), end - from);
 }
 
 /* False: the item goes on in the next batch. */

@@ -451,7 +451,7 @@ static void release_message(void *owner)
 
 static void put_tail(struct draft *draft, const struct rfi_entry *entry)
 {
-    *draft->tail = (struct rfi_tail){.data = entry->body,
+    *draft->tail = (struct rfi_tail){.data = entry->owner.msg->body,
                                      .size = entry->size,
                                      .release = release_message,
                                      .owner = rf_message_ref(entry->owner.msg)};

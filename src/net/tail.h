@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct rfi_tail {
-    const uint8_t *data; /* NULL: there is none */
+    uint8_t *data; /* only read; NULL: there is none */
     size_t size;
     void (*release)(void *owner); /* once, on any thread, when the bytes are not needed any more */
     void *owner;
