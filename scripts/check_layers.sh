@@ -44,7 +44,7 @@ done <<'HOMES'
 json-c src/core/components tools
 openssl src/net
 microhttpd src/http
-curl/ src/discovery/client src/core/components/http tools
+curl/ src/core/base/curl tools
 zstd src/net/compress
 HOMES
 

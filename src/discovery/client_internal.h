@@ -8,7 +8,7 @@
 #include "discovery/client.h"
 #include "discovery/found.h"
 
-#include <curl/curl.h>
+#include "core/base/curl.h"
 #include <pthread.h>
 
 enum { RFI_DISCOVERY_REPLY_BYTES_MAX = 4194304, RFI_DISCOVERY_PAUSE_MS = 1000 };

@@ -284,15 +284,19 @@ static void *run_transfers(void *user)
 
 /* ---- its life ---- */
 
+static CURLcode curl_state;
+
 static void init_curl(void)
 {
-    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
+    curl_state = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
 rf_err rfi_transfers_open(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, init_curl);
+    if (curl_state != CURLE_OK)
+        return RF_ESYS; /* the log has the reason */
     rf_err err = RF_OK;
     (void)pthread_mutex_lock(&life_lock);
     if (user_count == 0) {

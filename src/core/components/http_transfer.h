@@ -9,7 +9,7 @@
 #define RFI_HTTP_TRANSFER_H
 
 #include "core/base/buf.h"
-#include <curl/curl.h>
+#include "core/base/curl.h"
 #include <stdatomic.h>
 
 struct rfi_transfer {
