@@ -282,6 +282,9 @@ static void fit_round(struct rfi_loop *loop)
 static bool run_errands(void)
 {
     rfi_errands_run();
+    /* What the callback left behind it is for the threads that it concerns: run, a revoked errand wakes them. */
+    while (rfi_errands.is_revoked && rfi_errands.count > 0)
+        rfi_errands_run();
     return !rfi_errands.is_revoked;
 }
 
@@ -321,10 +324,9 @@ static void *loop_main(void *argument)
         bury_dead(loop);
     }
     rfi_errands.may_linger = false;
-    while (rfi_errands.count > 0 && !rfi_errands.is_revoked)
-        rfi_errands_run();
-    if (rfi_errands.is_revoked)
-        return NULL;
+    while (rfi_errands.count > 0)
+        if (!run_errands())
+            return NULL;
     rfi_errands.is_open = false;
     bury_dead(loop);
     (void)pthread_mutex_lock(&loop->finish_mutex);
