@@ -150,8 +150,13 @@ void rf_network_free(rf_network *net)
     if (net->nodes != NULL)
         rf_network_stop(net);
     for (struct rfi_map_entry *at = NULL;
-         net->nodes != NULL && (at = rfi_map_next(net->nodes, at)) != NULL;)
-        rfi_node_free_edges(rfi_map_value(at));
+         net->nodes != NULL && (at = rfi_map_next(net->nodes, at)) != NULL;) {
+        struct rfi_node *node = rfi_map_value(at);
+        rfi_node_free_edges(node);
+        /* Wires that came after the stop: nobody will take them up, and in a loop they hold each other. */
+        if (rfi_node_actor(node) != NULL)
+            rfi_actor_publish_outs(rfi_node_actor(node), NULL);
+    }
     for (struct rfi_map_entry *at = NULL;
          net->nodes != NULL && (at = rfi_map_next(net->nodes, at)) != NULL;) {
         struct rfi_node *node = rfi_map_value(at);

@@ -237,6 +237,19 @@ Test(network, a_node_that_is_removed_before_the_start_was_never_made)
     rf_network_free(net);
 }
 
+/* The leak check of the build with AddressSanitizer is what fails. */
+Test(network, connectors_of_a_stopped_network_go_with_it)
+{
+    rf_network *net = make_network(1, 0);
+    add_node(net, "a", "Pass");
+    add_node(net, "b", "Pass");
+    OK(rf_network_start(net));
+    rf_network_stop(net);
+    connect_ports(net, "a", "out", "b", "in");
+    connect_ports(net, "b", "out", "a", "in");
+    rf_network_free(net);
+}
+
 Test(network, stopping_drops_what_waits_and_destroys_each_state_once, .timeout = 60)
 {
     rf_network *net = make_network(2, 0);
