@@ -37,6 +37,21 @@ struct node {
     uint64_t ready_ns; /* from the fork to the ready line */
 };
 
+/* Settings of who started us are none of the node's. */
+static void clear_settings(void)
+{
+    for (char **at = environ; *at != NULL;) {
+        char name[128] = "";
+        size_t size = strcspn(*at, "=");
+        if (strncmp(*at, "REFLOW_", 7) == 0 && size < sizeof name) {
+            memcpy(name, *at, size);
+            (void)unsetenv(name); /* moves the others up */
+        } else {
+            at++;
+        }
+    }
+}
+
 static void exec_reflowd(int out, const char *heartbeat)
 {
     char path[4096];
@@ -47,6 +62,7 @@ static void exec_reflowd(int out, const char *heartbeat)
         bench_die("cannot tell where this program is");
     static const char name[] = "reflowd";
     memcpy(slash + 1, name, sizeof name); /* there is room: see readlink */
+    clear_settings();
     (void)execl(path, path, "--set", "network_id=node", "--set", "bind_port=0", "--set",
                 "log_level=error", "--set", "max_connections=65536", "--set",
                 "pending_connections_max=65536", "--set", "pending_per_address_max=65536", "--set",

@@ -296,10 +296,11 @@ static const char *rust_program(const char *workload)
 {
     const char *program = getenv("BENCH_REFLOW_RUST");
     if (program == NULL)
-        (void)fprintf(stderr,
-                      "reflow-bench: %s left out: BENCH_REFLOW_RUST does not name the program "
-                      "`bench` of bench/peers/reflow-rust\n",
-                      workload);
+        (void)fprintf(
+            stderr,
+            "reflow-bench: left out: %s, since BENCH_REFLOW_RUST does not name the program "
+            "`bench` of bench/peers/reflow-rust\n",
+            workload);
     return program;
 }
 

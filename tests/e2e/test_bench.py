@@ -113,6 +113,10 @@ class Run(unittest.TestCase):
         for workload in workloads():
             with self.subTest(workload=workload):
                 result = bench(workload, *TINY, "--peer", "me", "--workers", "2")
+                if f"left out: {workload}, since" in result.stderr:  # it needs a program that is not built here
+                    self.assertEqual(result.returncode, 1)
+                    self.assertEqual(result.stdout, "")
+                    continue
                 self.assertEqual(result.returncode, 0, result.stderr)
                 lines = result.stdout.splitlines()
                 self.assertGreater(len(lines), 0)
