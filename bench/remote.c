@@ -5,12 +5,16 @@
  * out-port, so the clock stops when the client has what the server counted. The child is made before
  * this process has any thread, tells its port through a pipe, and ends with its parent. */
 #include "remote.h"
+#include "histogram.h"
+#include "pace.h"
 #include "pair.h"
 
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { TURN = 64 };
@@ -144,6 +148,31 @@ static rf_err on_ping(rf_context *ctx, void *state, size_t port, rf_message *msg
     return rf_emit(ctx, 0, make_payload(rtt.trip));
 }
 
+/* Open loop: the payload carries the moment that its send was planned for. */
+static struct {
+    struct bench_histogram times;
+    long warmup, left;
+} planned;
+
+static rf_err on_plan(rf_context *ctx, void *state, size_t port, rf_message *msg)
+{
+    (void)state, (void)port;
+    return rf_emit(ctx, 0, make_payload(rf_message_as_integer(msg)));
+}
+
+static rf_err on_arrival(rf_context *ctx, void *state, size_t port, rf_message *msg)
+{
+    (void)ctx, (void)state, (void)port;
+    uint64_t now = bench_now_ns();
+    if (planned.warmup > 0)
+        planned.warmup--;
+    else
+        bench_histogram_record(&planned.times, now - (uint64_t)number_of(msg));
+    if (--planned.left == 0)
+        bench_gate_open(&gate);
+    return RF_OK;
+}
+
 static const rf_port_def port_in = {.name = "in"};
 static const rf_port_def port_out = {.name = "out"};
 
@@ -161,6 +190,8 @@ static const rf_component producer_component =
               .destroy = destroy_sink);
 static const rf_component done_component = COMPONENT("done", .on_message = on_done);
 static const rf_component ping_component = COMPONENT("ping", .on_message = on_ping);
+static const rf_component plan_component = COMPONENT("plan", .on_message = on_plan);
+static const rf_component arrival_component = COMPONENT("arrival", .on_message = on_arrival);
 
 /* ---- the nodes ---- */
 
@@ -200,6 +231,16 @@ static void fill_ping(struct bench *bench, rf_distributed *node)
     bench_check(rf_distributed_register_remote_actor(node, "echo", "server"), "echo");
     wire(node, "ping", "echo@server");
     wire(node, "echo@server", "ping");
+}
+
+static void fill_plan(struct bench *bench, rf_distributed *node)
+{
+    (void)bench;
+    add(node, &plan_component);
+    add(node, &arrival_component);
+    bench_check(rf_distributed_register_remote_actor(node, "echo", "server"), "echo");
+    wire(node, "plan", "echo@server");
+    wire(node, "echo@server", "arrival");
 }
 
 /* ---- workloads ---- */
@@ -267,8 +308,64 @@ static double trip_us(size_t rank)
     return rtt.ns[rank] / 1e3;
 }
 
+static void send_planned(rf_network *net, uint64_t planned_ns)
+{
+    rf_message *msg = rf_message_integer((int64_t)planned_ns);
+    rf_err err;
+    /* A full mailbox delays the send; its time goes on from the moment that was planned. */
+    while ((err = rf_network_send(net, "plan", "in", msg)) == RF_EFULL)
+        (void)sched_yield();
+    bench_check(err, "plan");
+}
+
+static void send_all_planned(rf_network *net, unsigned rate, long count)
+{
+    struct bench_pace pace;
+    bench_pace_init(&pace, bench_now_ns(), rate);
+    for (long sent = 0; sent < count;) {
+        uint64_t now = bench_now_ns();
+        for (uint64_t due = bench_pace_due(&pace, now); due > 0 && sent < count; due--, sent++)
+            send_planned(net, bench_pace_take(&pace));
+        uint64_t wait_ns = bench_pace_wait_ns(&pace, bench_now_ns());
+        const struct timespec pause = {.tv_sec = (time_t)(wait_ns / 1000000000),
+                                       .tv_nsec = (long)(wait_ns % 1000000000)};
+        if (wait_ns > 0)
+            (void)nanosleep(&pause, NULL);
+    }
+}
+
+/* The round trip at a fixed rate: as long as --measure-ms, with a tenth before it that does not count. */
+static void open_rtt(struct bench *bench, unsigned rate)
+{
+    enum { PARTS = 10 };
+    struct bench_pair pair;
+    const struct bench_pair_setup setup = {.fill_server = fill_server, .fill_client = fill_plan};
+    uint64_t count = (uint64_t)rate * bench->options->measure_ms / 1000;
+    job.size = BENCH_SMALL_BYTES;
+    bench_histogram_reset(&planned.times);
+    planned.warmup = (long)(count / PARTS) + 1;
+    planned.left = (long)count + 1 + planned.warmup;
+    bench_pair_start(&pair, bench, &setup);
+    send_all_planned(rf_distributed_network(pair.node), rate, planned.left);
+    bench_gate_wait(&gate);
+    bench_pair_stop(&pair);
+    static const struct {
+        const char *name;
+        double percent;
+    } points[] = {{"remote_rtt_p50", 50}, {"remote_rtt_p99", 99}, {"remote_rtt_p99.9", 99.9}};
+    for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
+        double ns = (double)bench_histogram_percentile(&planned.times, points[i].percent);
+        bench_result(bench, points[i].name, ns / 1e3, "us");
+    }
+}
+
 void bench_remote_rtt(struct bench *bench)
 {
+    unsigned rate = bench_rate(bench);
+    if (rate > 0) {
+        open_rtt(bench, rate);
+        return;
+    }
     struct bench_pair pair;
     const struct bench_pair_setup setup = {.fill_server = fill_server, .fill_client = fill_ping};
     job.messages = bench_scaled(bench, BENCH_RTT_TRIPS);

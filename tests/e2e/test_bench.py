@@ -149,6 +149,12 @@ class Run(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn("local_stream failed: not finished within 1 s", result.stderr)
 
+    def test_a_round_trip_at_a_fixed_rate(self):
+        result = bench("remote_rtt", "--rate", "2000", "--measure-ms", "200")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual([line.split()[1] for line in result.stdout.splitlines()],
+                         ["remote_rtt_p50", "remote_rtt_p99", "remote_rtt_p99.9"])
+
     def test_a_rate_is_refused_where_there_is_no_open_loop(self):
         result = bench("local_ring", *TINY, "--rate", "1000")
         self.assertEqual((result.returncode, result.stdout), (1, ""))
