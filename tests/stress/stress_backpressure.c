@@ -83,10 +83,12 @@ static const rf_component consumer = {.struct_size = sizeof consumer,
 
 static bool check_bound(void *user, const rf_actor_info *info)
 {
-    /* Soft: the capacity, what a run holds beside it, and one callback of each producer. */
+    /* Soft: the capacity, once more while a run is taken off the stack and stands in neither number, and one callback of
+     * each producer; and whoever looks at that moment from outside may be told of the run twice (MB-6). */
+    enum { BOX = 2 * CAPACITY + PRODUCERS * BURST, SEEN = 2 * BOX };
     (void)user;
     if (strcmp(info->component, "Consumer") == 0)
-        check(info->queue_length <= 2 * CAPACITY + PRODUCERS * BURST, "the bound does not hold");
+        check(info->queue_length <= SEEN, "the bound does not hold");
     return true;
 }
 
