@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { NODES = 12, SENDERS = 2, DRAIN_MS = 20000 };
+enum { NODES = 12, SENDERS = 2, DRAIN_MS = 20000, TRIES_MAX = 100000 };
 
 static _Atomic(uint64_t) sent, received, created, destroyed;
 static _Atomic(bool) is_over;
@@ -97,7 +97,10 @@ static void *change_topology(void *arg)
     char one[16];
     char two[16];
     uint64_t changes = 0;
-    while (!atomic_load(&is_over)) {
+    uint32_t tries = 0;
+    /* At least one change, also by a thread that did not get its turn before the end. */
+    while (!atomic_load(&is_over) || (changes == 0 && tries < TRIES_MAX)) {
+        tries++;
         name_node(one, next_random(&random));
         name_node(two, next_random(&random));
         switch (next_random(&random) % 6) {

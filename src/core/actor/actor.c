@@ -142,6 +142,8 @@ static void take_outs(rf_context *ctx)
         return;
     rfi_outs_free(actor->outs);
     actor->outs = outs;
+    if (ctx->pressed != NULL) /* of a wire of before, which held it */
+        ctx->pressed = rfi_actor_find_pressed(actor);
 }
 
 static inline void adopt_outs(rf_context *ctx)

@@ -167,10 +167,11 @@ struct rf_context {
     struct rfi_receipt *receipt; /* of messages that were consumed and not yet told */
     uint32_t receipt_count;
     size_t receipt_bytes;
-    rf_reply *reply;             /* of the message at hand, until answered or taken */
-    rf_message *first_emitted;   /* the answer if no other comes; only when there is a reply */
-    struct rfi_mailbox *pressed; /* a target that is over its limit */
-    struct rfi_wire *chained;    /* wires of the actor whose chains are not empty */
+    rf_reply *reply;           /* of the message at hand, until answered or taken */
+    rf_message *first_emitted; /* the answer if no other comes; only when there is a reply */
+    struct rfi_mailbox
+        *pressed;             /* a target that is over its limit; of a wire in the table in use */
+    struct rfi_wire *chained; /* wires of the actor whose chains are not empty */
     uint32_t chained_count;
     uint32_t looks; /* calls of rf_is_pressed since something was pushed */
     bool has_fail_text;
