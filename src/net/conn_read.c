@@ -12,6 +12,7 @@
  * (doubling, never beyond what the frame under way needs), not by what a header promises. */
 #include "net/conn.h"
 
+#include "core/base/blocks.h"
 #include "core/base/pool.h"
 #include "net/io_loop.h"
 #include <errno.h>
@@ -58,7 +59,7 @@ void rfi_run_free(struct rfi_run *run)
     if (box->is_chunk)
         rfi_chunks_put(&conn->transport->chunks, box->buffer);
     else
-        free(box->buffer);
+        rfi_block_put(box->buffer);
     rfi_pool_free(box, box->pool_class);
     rfi_conn_unref(conn);
 }
@@ -70,7 +71,7 @@ void rfi_conn_drop_in(struct rfi_conn *conn)
     if (conn->in != NULL && conn->in_capacity == RFI_READ_CHUNK_BYTES)
         rfi_loop_put_buffer(conn->loop, conn->in);
     else
-        free(conn->in);
+        rfi_block_put(conn->in);
     conn->in = NULL;
     conn->in_size = conn->in_capacity = 0;
 }
@@ -88,10 +89,14 @@ bool rfi_conn_reserve_in(struct rfi_conn *conn)
     size_t capacity = conn->in_capacity * 2;
     if (conn->parser.payload_left < capacity - needed)
         capacity = needed + (size_t)conn->parser.payload_left;
-    uint8_t *bigger = realloc(conn->in, capacity);
+    uint8_t *bigger = rfi_block_take(capacity);
     if (bigger == NULL)
         return false;
+    size_t size = conn->in_size;
+    memcpy(bigger, conn->in, size);
+    rfi_conn_drop_in(conn);
     conn->in = bigger;
+    conn->in_size = size;
     conn->in_capacity = capacity;
     return true;
 }
@@ -113,7 +118,7 @@ static bool replace_buffer(struct rfi_conn *conn)
     if (tail_size > 0) {
         bool is_small = tail_size <= RFI_READ_CHUNK_BYTES - ROOM_MIN;
         capacity = is_small ? RFI_READ_CHUNK_BYTES : tail_size + RFI_READ_CHUNK_BYTES / 2;
-        fresh = is_small ? rfi_loop_take_buffer(conn->loop) : malloc(capacity);
+        fresh = is_small ? rfi_loop_take_buffer(conn->loop) : rfi_block_take(capacity);
         if (fresh == NULL)
             return false;
     }

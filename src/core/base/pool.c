@@ -14,6 +14,7 @@
 
 #ifndef RFI_POOL_PLAIN
 
+#include "core/base/blocks.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -54,7 +55,7 @@ static void depot_put(size_t size_class, struct rfi_pool_block *batch, size_t co
 void *rfi_pool_alloc_slow(size_t size, uint16_t size_class)
 {
     if (size_class >= RFI_POOL_LARGE)
-        return malloc(size);
+        return rfi_block_take(size);
     if (!register_thread())
         return malloc(block_size(size_class));
 
@@ -82,7 +83,11 @@ void *rfi_pool_alloc_slow(size_t size, uint16_t size_class)
 
 void rfi_pool_free_slow(void *block, uint16_t size_class)
 {
-    if (block == NULL || size_class >= RFI_POOL_LARGE || !register_thread()) {
+    if (size_class >= RFI_POOL_LARGE) {
+        rfi_block_put(block);
+        return;
+    }
+    if (block == NULL || !register_thread()) {
         free(block);
         return;
     }
