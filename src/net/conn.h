@@ -149,7 +149,8 @@ void rfi_conn_update_events(struct rfi_conn *conn);
 void rfi_conn_release_pending(struct rfi_conn *conn);
 
 /* ---- conn_open.c: until on_open ---- */
-void rfi_conn_set_socket_options(int fd);
+/* Before the connection carries anything. */
+void rfi_conn_set_socket_options(int fd, const struct sockaddr *peer);
 void rfi_conn_connect_next(struct rfi_conn *conn);
 void rfi_conn_handle_connected(struct rfi_conn *conn);
 void rfi_conn_look(struct rfi_conn *conn, uint32_t events);

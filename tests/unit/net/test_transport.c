@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Pairs of our own transports over loopback: order, sizes, back pressure, closing, dialling. */
 #include "core/base/errand.h"
+#include "net/conn.h"
 #include "support/transport_node.h"
+
+#include <netinet/tcp.h>
 
 /* ---- pairs, on both wires ---- */
 
@@ -479,6 +482,40 @@ Test(transport, a_dial_is_closed_by_stop_wherever_it_stands, .timeout = 30)
     rfi_conn_unref(b);
     node_stop(&client);
     (void)close(fd);
+}
+
+/* What the kernel does against congestion on a socket that was made ready for a peer of that address. */
+static void control_for(const char *text, char out[32])
+{
+    struct sockaddr_storage address = {.ss_family = AF_INET};
+    void *at = &((struct sockaddr_in *)&address)->sin_addr;
+    socklen_t size = 31;
+    if (strchr(text, ':') != NULL) {
+        address.ss_family = AF_INET6;
+        at = &((struct sockaddr_in6 *)&address)->sin6_addr;
+    }
+    cr_assert_eq(inet_pton(address.ss_family, text, at), 1);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    memset(out, 0, 32);
+    rfi_conn_set_socket_options(fd, (struct sockaddr *)&address);
+    cr_assert_eq(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, out, &size), 0);
+    (void)close(fd);
+}
+
+Test(transport, nothing_paces_what_stays_inside_the_machine)
+{
+    static const char *const inside[] = {"127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"};
+    static const char *const outside[] = {"192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"};
+    char usual[32], control[32];
+    control_for("198.51.100.7", usual);
+    for (size_t i = 0; i < sizeof inside / sizeof inside[0]; i++) {
+        control_for(inside[i], control);
+        cr_assert_str_eq(control, "reno", "%s", inside[i]);
+    }
+    for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++) {
+        control_for(outside[i], control);
+        cr_assert_str_eq(control, usual, "%s", outside[i]);
+    }
 }
 
 /* ---- errands ---- */
