@@ -45,7 +45,7 @@ struct rfi_out_item { /* something to send */
     struct rfi_tail tail; /* behind data */
     size_t size;          /* of both */
     size_t sent;          /* of both */
-    size_t masked;        /* data[0, masked) is masked already */
+    size_t masked;        /* data[0, masked) is masked already; the tail never is */
     size_t frame_at;      /* where the frame under way starts in data */
     size_t frame_end;     /* and ends */
     uint8_t header[RFI_WS_HEADER_MAX];
@@ -166,6 +166,8 @@ bool rfi_conn_can_read(const struct rfi_conn *conn);
 bool rfi_conn_reserve_in(struct rfi_conn *conn);
 void rfi_conn_drop_in(struct rfi_conn *conn);
 
+/* Do we mask what we send (a WebSocket that we dialled)? */
+bool rfi_conn_masks(const struct rfi_conn *conn);
 /* Queue an item that is complete but for the count: takes it. Any thread. */
 void rfi_conn_post_item(struct rfi_conn *conn, struct rfi_out_item *item);
 /* Is its end asked for? Then nothing is sent any more. Any thread. */

@@ -438,11 +438,10 @@ static void write_native(struct rfi_peer *peer)
 {
     struct rfi_session *session = peer->session;
     struct rfi_buf *frame = &peer->shard->frame;
-    bool masks = rfi_conn_masks(session->conn);
     while (rfi_conn_unsent(session->conn) < RFI_UNSENT_HIGH_BYTES) {
         struct rfi_tail tail = {.data = NULL};
         rfi_buf_clear(frame);
-        if (!rfi_link_poll_tail(peer->link, frame, masks ? NULL : &tail, peer->shard->now_ns))
+        if (!rfi_link_poll_tail(peer->link, frame, &tail, peer->shard->now_ns))
             return;
         if (frame->is_failed) {
             rfi_tail_release(&tail);

@@ -127,11 +127,9 @@ enum { RFI_FRAMES_TEXT_MAX = 16 << 20 };
 size_t rfi_frames_begin(struct rfi_conn *conn, struct rfi_buf *frames);
 void rfi_frames_end(const struct rfi_conn *conn, struct rfi_buf *frames, size_t begin);
 void rfi_conn_send_frames(struct rfi_conn *conn, struct rfi_buf *frames);
-/* The same with a tail behind `message`, which is taken too (data NULL: none). Not where we mask (rfi_conn_masks). */
+/* The same with a tail behind `message`, which is taken too (data NULL: none). */
 void rfi_conn_send_tail(struct rfi_conn *conn, enum rfi_opcode opcode, struct rfi_buf *message,
                         const struct rfi_tail *tail);
-/* Do we mask what we send (a WebSocket that we dialled)? */
-bool rfi_conn_masks(const struct rfi_conn *conn);
 /* Bytes taken by rfi_conn_send and not yet in the kernel. Any thread. */
 size_t rfi_conn_unsent(const struct rfi_conn *conn);
 /* Stop or go on reading (the peer is held back by TCP). Any thread. */

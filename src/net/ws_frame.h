@@ -87,6 +87,9 @@ size_t rfi_frame_move_tail(struct rfi_frame_parser *parser, uint8_t *to, const u
 
 /* XOR with the mask, whose byte `phase` % 4 meets bytes[0]. Is all that comes out ASCII? */
 bool rfi_ws_mask(uint8_t *bytes, size_t size, const uint8_t mask[4], size_t phase);
+/* The same on the way from one place to another. */
+void rfi_ws_mask_copy(uint8_t *to, const uint8_t *from, size_t size, const uint8_t mask[4],
+                      size_t phase);
 /* Write a frame header; `mask` NULL: not masked. Returns its size. */
 size_t rfi_ws_write_header(uint8_t out[RFI_WS_HEADER_MAX], uint8_t opcode, bool is_final,
                            uint64_t size, const uint8_t *mask);

@@ -65,6 +65,66 @@ Test(transport, messages_of_all_sizes_come_back, .timeout = 60)
     check_sizes(RFI_WIRE_TCP);
 }
 
+static void count_release(void *owner)
+{
+    atomic_fetch_add((_Atomic(unsigned) *)owner, 1);
+}
+
+/* A frame of which the end lies elsewhere comes whole, and what lies there is not changed. */
+static void check_tails(enum rfi_wire wire, bool is_dialler)
+{
+    static const size_t heads[] = {1, 100, 70000};
+    static const size_t tails[] = {1, 40000, 131072, 1000000, (16U << 20) + 5};
+    enum { PATTERN = 251 };
+    struct rfi_transport_options options = small_options();
+    _Atomic(unsigned) released = 0;
+    static struct pair pair;
+    memset(&pair, 0, sizeof pair);
+    pair_open(&pair, wire, &options);
+    struct node *to = is_dialler ? &pair.server : &pair.client;
+    struct rfi_conn *conn = is_dialler ? pair.conn : pair.server.conns[0];
+    uint8_t *bytes = malloc(tails[4]);
+    unsigned count = 0;
+    cr_assert_not_null(bytes);
+    to->holds_runs = true;
+    for (size_t i = 0; i < tails[4]; i++)
+        bytes[i] = (uint8_t)(i % PATTERN);
+    for (size_t h = 0; h < 3; h++) {
+        for (size_t t = 0; t < 5; t++) {
+            struct rfi_tail tail = {bytes, tails[t], count_release, &released};
+            struct rfi_buf head;
+            rfi_buf_init(&head);
+            rfi_buf_append(&head, bytes, heads[h]);
+            rfi_conn_send_tail(conn, RFI_BINARY, &head, &tail);
+            send_number(conn, 0, count++, 20);
+            WAIT(to, to->message_count == 2 * (size_t)count);
+            node_lock(to);
+            const struct rfi_run *run = to->held[0];
+            cr_assert_eq(run->frames[0].size, heads[h] + tails[t]);
+            const uint8_t *came = run->bytes + run->frames[0].offset;
+            cr_assert_eq(memcmp(came, bytes, heads[h]), 0);
+            cr_assert_eq(memcmp(came + heads[h], bytes, tails[t]), 0);
+            for (size_t i = 0; i < to->held_count; i++)
+                rfi_run_free(to->held[i]);
+            to->held_count = 0;
+            node_unlock(to);
+        }
+    }
+    for (size_t i = 0; i < tails[4]; i++)
+        cr_assert_eq(bytes[i], i % PATTERN);
+    cr_assert_not(to->is_out_of_order);
+    pair_close(&pair);
+    cr_assert_eq(released, count);
+    free(bytes);
+}
+
+Test(transport, a_tail_comes_behind_its_head, .timeout = 60)
+{
+    check_tails(RFI_WIRE_TCP, true);
+    check_tails(RFI_WIRE_WEBSOCKET, true); /* masked on its way */
+    check_tails(RFI_WIRE_WEBSOCKET, false);
+}
+
 static void add_text(struct rfi_conn *conn, struct rfi_buf *frames, size_t size)
 {
     size_t begin = rfi_frames_begin(conn, frames);

@@ -506,6 +506,12 @@ Test(ws_frame, masking_agrees_with_the_byte_by_byte_rule)
                     expected ^= mask[(phase + i) % 4];
                 cr_assert_eq(data[i], expected);
             }
+            uint8_t copy[sizeof data + 1];
+            memset(copy, 0xee, sizeof copy);
+            rfi_ws_mask_copy(copy, data, size, mask, phase);
+            for (size_t i = 0; i < size; i++)
+                cr_assert_eq(copy[i], (uint8_t)i);
+            cr_assert_eq(copy[size], 0xee);
         }
     }
 }
