@@ -121,7 +121,9 @@ struct rfi_conn {
     struct rfi_frame_parser parser;
     uint8_t *in;
     size_t in_size, in_capacity;
-    uint64_t control_window_ns; /* the second in which control_count counts */
+    struct rfi_body body;            /* of the message under way, whose beginning is all of `in` */
+    size_t body_here, body_capacity; /* of body.size: received; room for in the block */
+    uint64_t control_window_ns;      /* the second in which control_count counts */
     uint32_t control_count;
     struct rfi_out_item *out_first, *out_last, *pong;
 
@@ -165,6 +167,8 @@ bool rfi_conn_can_read(const struct rfi_conn *conn);
 /* Make room in the buffer. False: no memory. */
 bool rfi_conn_reserve_in(struct rfi_conn *conn);
 void rfi_conn_drop_in(struct rfi_conn *conn);
+/* The body under way, if there is one, is not wanted any more. */
+void rfi_conn_drop_body(struct rfi_conn *conn);
 
 /* Do we mask what we send (a WebSocket that we dialled)? */
 bool rfi_conn_masks(const struct rfi_conn *conn);

@@ -270,7 +270,7 @@ struct rfi_link *rfi_native_link_new(struct rfi_peer *peer)
     return rfi_link_new(&options, peer->bridge->incarnation, &rfi_bridge_link_sink, peer);
 }
 
-void rfi_native_input(struct rfi_session *session, const struct rfi_run *run)
+void rfi_native_input(struct rfi_session *session, struct rfi_run *run)
 {
     struct rfi_peer *peer = session->peer;
     struct rfi_shard *shard = peer->shard;
@@ -282,8 +282,9 @@ void rfi_native_input(struct rfi_session *session, const struct rfi_run *run)
             continue;
         }
         rf_diag diag = {.text = ""};
-        rf_err err = rfi_link_input(peer->link, run->bytes + frame->offset, frame->size,
-                                    peer->shard->now_ns, &diag);
+        struct rfi_body *body = i == 0 && run->body.block != NULL ? &run->body : NULL;
+        rf_err err = rfi_link_input_body(peer->link, run->bytes + frame->offset, frame->size, body,
+                                         peer->shard->now_ns, &diag);
         if (err != RF_OK) {
             const char *reason = diag.text[0] != '\0' ? diag.text : rf_err_text(err);
             rf_log(RF_LOG_WARN, "NET-PROTOCOL-ERROR", "network=%s address=%s reason=\"%s\"",

@@ -35,6 +35,8 @@ struct rfi_run {
     size_t size;
     struct rfi_frame_span *frames;
     size_t frame_count;
+    /* What follows the bytes of frames[0]. Who takes the block makes it NULL here. */
+    struct rfi_body body;
 };
 /* Give the run's memory back, and its bytes to the connection's read budget: a connection stops reading
  * while more than read_budget_bytes of its runs are not freed. Any thread. */
@@ -52,7 +54,8 @@ struct rfi_transport_options {
     uint32_t read_budget_bytes;             /* 0: 4 MiB */
     uint32_t write_low_bytes;               /* on_drain threshold, 0: 256 KiB */
     uint32_t poll_us;
-    bool has_http; /* on_http takes what is HTTP; else such connections get 404 */
+    uint32_t body_headroom; /* bytes before a body in its block, for the owner */
+    bool has_http;          /* on_http takes what is HTTP; else such connections get 404 */
 };
 
 /* All callbacks: on an I/O thread, never blocking. on_closed is the last one of a connection. */
@@ -61,6 +64,10 @@ struct rfi_transport_ops {
     void (*on_open)(void *user, struct rfi_conn *conn);
     /* Takes the run. */
     void (*on_run)(void *user, struct rfi_conn *conn, struct rfi_run *run);
+    /* A large binary message is under way, in one frame of `frame_size` bytes on an approved connection, and this much of
+     * it is here. Does one body fill it from some place in `head` to its end? Then where; the rest is read into a
+     * block of its own and never copied. 0: no, or not known yet. Looks at the bytes and at nothing else. May be NULL. */
+    size_t (*find_body)(const uint8_t *head, size_t size, size_t frame_size);
     /* A WebSocket pong came (counts as life; for the Rust wire's heartbeat). May be NULL. */
     void (*on_pong)(void *user, struct rfi_conn *conn);
     /* rfi_conn_unsent fell below write_low_bytes after having been above. */

@@ -288,6 +288,30 @@ size_t rfi_frame_move_tail(struct rfi_frame_parser *parser, uint8_t *to, const u
     return message_size + unread_size;
 }
 
+bool rfi_frame_is_under_way(const struct rfi_frame_parser *parser, size_t rest_min,
+                            size_t *out_frame_size)
+{
+    if (!parser->in_frame || !parser->in_message || parser->is_control || !parser->is_final ||
+        parser->fragment_count != 1 || parser->message_opcode != RFI_BINARY ||
+        parser->is_discarding || parser->payload_left < rest_min)
+        return false;
+    *out_frame_size = parser->write - parser->start + (size_t)parser->payload_left;
+    return true;
+}
+
+void rfi_frame_cut(struct rfi_frame_parser *parser, size_t size)
+{
+    parser->write = parser->read = parser->start + size;
+}
+
+void rfi_frame_take_elsewhere(struct rfi_frame_parser *parser, uint8_t *bytes, size_t size)
+{
+    if (parser->mode == RFI_FRAMES_OF_CLIENT)
+        (void)rfi_ws_mask(bytes, size, parser->mask, parser->payload_taken);
+    parser->payload_left -= size;
+    parser->payload_taken += size;
+}
+
 /* Two words at a time, which every machine that matters has an instruction for. */
 typedef uint64_t pair __attribute__((vector_size(16)));
 

@@ -14,6 +14,7 @@
  * wake-up shows as a stuck flow. */
 #include "net/link.h"
 #include "net/link_internal.h"
+#include "support/link_body.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -580,7 +581,9 @@ static void deliver(struct pair *pair, int side)
         rf_err err = RF_OK;
         rf_diag diag = {0};
         if (frame.epoch == end->epoch && rfi_link_is_up(end->link)) {
-            err = rfi_link_input(end->link, frame.bytes, frame.size, world.now_ns, &diag);
+            err = frame.size % 2 == 0
+                      ? rfi_link_input(end->link, frame.bytes, frame.size, world.now_ns, &diag)
+                      : input_in_two(end->link, frame.bytes, frame.size, world.now_ns, &diag);
             end->is_touched = true;
         }
         free(frame.bytes);
