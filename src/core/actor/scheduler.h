@@ -63,7 +63,7 @@ struct rfi_worker {
     uint32_t until_share; /* looks at the clock */
     uint64_t share_from_ns, share_until_ns, share_from_done;
     uint64_t share_hold_ns; /* after the next trial that pays */
-    double speed_before; /* messages in a nanosecond */
+    double speed_before;    /* messages in a nanosecond */
     pthread_t thread;
     /* any thread reads; owner: the worker */
     _Alignas(64) _Atomic(uint64_t) activated_count; /* tokens that this thread made */
