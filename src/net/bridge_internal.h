@@ -360,6 +360,7 @@ struct rfi_feed {
     struct rfi_outlet_item held; /* popped; waits for room */
     struct rfi_map *flows;       /* (source, port) -> struct rfi_feed_flow; NULL until the first */
     struct rfi_feed_flow *last_flow; /* of the message before */
+    uint32_t last_route;             /* likewise */
     struct rfi_feed_port *wanted;
     uint64_t sent;
 };

@@ -9,6 +9,8 @@
 #include "net/frame.h"
 #include "net/link.h"
 
+#include <string.h>
+
 /* tests/sim/bug_zoo.sh builds the link with one planted bug at a time, to prove that the simulation
  * finds it. In all other builds this is the constant 0. */
 #ifdef RFI_LINK_PLANT
@@ -92,10 +94,10 @@ struct rfi_entry { /* of the outbox */
     bool is_copied;
 };
 
-/* The bodies of small messages, one behind the other, until they are acknowledged. A message that is copied here is
- * free again at once, so that its maker finds it in the cache for the next one; the copies are read in the
- * order in which they were written. */
-enum { RFI_LOG_CHUNK_BYTES = 16 << 10, RFI_LOG_BODY_MAX = 512 };
+/* Small messages as a frame has them (size and body), one behind the other, until they are acknowledged. A message that
+ * is copied here is free again at once, so that its maker finds it in the cache for the next one; the copies are read in
+ * the order in which they were written, many at once. */
+enum { RFI_LOG_CHUNK_BYTES = 16 << 10, RFI_LOG_BODY_MAX = 512, RFI_LOG_HEAD_MAX = 2 };
 struct rfi_log_chunk {
     uint32_t used, live; /* bytes; entries that point here */
     uint8_t bytes[RFI_LOG_CHUNK_BYTES];
@@ -197,11 +199,39 @@ struct rfi_link {
 };
 
 /* ---- link_log.c ---- */
-/* Copy a body of at most RFI_LOG_BODY_MAX bytes. NULL: out of memory. */
-const uint8_t *rfi_log_put(struct rfi_log *log, const void *body, uint32_t size,
-                           struct rfi_log_chunk **out_chunk);
-/* One entry less points to the chunk. */
-void rfi_log_drop(struct rfi_log *log, struct rfi_log_chunk *chunk);
+/* The chunk that has room for a body of `size` bytes, at most RFI_LOG_BODY_MAX, and its head. NULL: out of memory. */
+struct rfi_log_chunk *rfi_log_next_chunk(struct rfi_log *log, uint32_t size);
+
+static inline uint32_t rfi_log_head_size(uint32_t body_size)
+{
+    return body_size < 0x80 ? 1 : RFI_LOG_HEAD_MAX;
+}
+
+/* Copy a body of at most RFI_LOG_BODY_MAX bytes, and its size before it; where the body is. NULL: out of memory. */
+static inline const uint8_t *rfi_log_put(struct rfi_log *log, const void *body, uint32_t size,
+                                         struct rfi_log_chunk **out_chunk)
+{
+    struct rfi_log_chunk *chunk = log->current;
+    if (chunk == NULL || RFI_LOG_CHUNK_BYTES - chunk->used < size + RFI_LOG_HEAD_MAX)
+        chunk = rfi_log_next_chunk(log, size);
+    if (chunk == NULL)
+        return NULL;
+    uint8_t *at = chunk->bytes + chunk->used;
+    if (size < 0x80) {
+        *at++ = (uint8_t)size;
+    } else {
+        *at++ = (uint8_t)(size | 0x80);
+        *at++ = (uint8_t)(size >> 7);
+    }
+    memcpy(at, body, size);
+    chunk->used = (uint32_t)(at - chunk->bytes) + size;
+    chunk->live++;
+    *out_chunk = chunk;
+    return at;
+}
+
+/* So many entries less point to the chunk; none when `count` is 0. */
+void rfi_log_drop(struct rfi_log *log, struct rfi_log_chunk *chunk, uint32_t count);
 /* Give memory back that no entry points to. */
 void rfi_log_trim(struct rfi_log *log);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The log of a link: copies of small bodies that wait for their acknowledgement (link_internal.h).
+/* The log of a link: copies of small messages that wait for their acknowledgement (link_internal.h).
  *
  * Entries leave nearly in the order in which they came, so a chunk is full of life or empty. The last chunk starts anew
  * when nothing in it is needed any more: a link whose messages are acknowledged as fast as they come
@@ -7,33 +7,29 @@
 #include "net/link_internal.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-const uint8_t *rfi_log_put(struct rfi_log *log, const void *body, uint32_t size,
-                           struct rfi_log_chunk **out_chunk)
+struct rfi_log_chunk *rfi_log_next_chunk(struct rfi_log *log, uint32_t size)
 {
     struct rfi_log_chunk *chunk = log->current;
-    if (chunk == NULL || RFI_LOG_CHUNK_BYTES - chunk->used < size) {
-        chunk = log->spare;
-        log->spare = NULL;
-        if (chunk == NULL)
-            chunk = malloc(sizeof *chunk);
-        if (chunk == NULL)
-            return NULL;
-        chunk->used = chunk->live = 0;
-        log->current = chunk; /* the one before belongs to its entries, and has some */
-    }
-    uint8_t *at = chunk->bytes + chunk->used;
-    memcpy(at, body, size);
-    chunk->used += size;
-    chunk->live++;
-    *out_chunk = chunk;
-    return at;
+    if (chunk != NULL && RFI_LOG_CHUNK_BYTES - chunk->used >= size + RFI_LOG_HEAD_MAX)
+        return chunk;
+    chunk = log->spare;
+    log->spare = NULL;
+    if (chunk == NULL)
+        chunk = malloc(sizeof *chunk);
+    if (chunk == NULL)
+        return NULL;
+    chunk->used = chunk->live = 0;
+    log->current = chunk; /* the one before belongs to its entries, and has some */
+    return chunk;
 }
 
-void rfi_log_drop(struct rfi_log *log, struct rfi_log_chunk *chunk)
+void rfi_log_drop(struct rfi_log *log, struct rfi_log_chunk *chunk, uint32_t count)
 {
-    if (--chunk->live > 0)
+    if (count == 0)
+        return;
+    chunk->live -= count;
+    if (chunk->live > 0)
         return;
     if (chunk == log->current)
         chunk->used = 0;

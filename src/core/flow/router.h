@@ -91,11 +91,16 @@ struct rfi_outlet_item {
     rf_message *msg; /* owned by the popper */
     rf_reply *reply; /* owned by the popper: answer with rf_reply_send or rfi_reply_fail */
     uint32_t port;
+    uint32_t route; /* what rfi_outlet_pop_run calls this port and source */
     /* id of the emitting node, borrowed until the outlet goes; NULL: unknown */
     const char *source_actor;
 };
 /* Owner thread only. False: empty, and the next push will call wake. */
 bool rfi_outlet_pop(struct rfi_outlet *outlet, struct rfi_outlet_item *out);
+/* Owner thread only: further messages of the same route as one before, as many as come next, without a reply and of at
+ * most `size_max` bytes each and `*bytes` together, and what they have. 0: look with rfi_outlet_pop. Returns owned. */
+size_t rfi_outlet_pop_run(struct rfi_outlet *outlet, uint32_t route, size_t size_max,
+                          rf_message **out, size_t most, size_t *bytes);
 /* Owner thread only: the size of the next message without taking it; false when empty (this does not
  * arm the wake-up). */
 bool rfi_outlet_peek(struct rfi_outlet *outlet, size_t *out_size);
