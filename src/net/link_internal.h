@@ -97,13 +97,21 @@ struct rfi_entry { /* of the outbox */
 /* Small messages as a frame has them (size and body), one behind the other, until they are acknowledged. A message that
  * is copied here is free again at once, so that its maker finds it in the cache for the next one; the copies are read in
  * the order in which they were written, many at once. */
-enum { RFI_LOG_CHUNK_BYTES = 16 << 10, RFI_LOG_BODY_MAX = 512, RFI_LOG_HEAD_MAX = 2 };
+enum {
+    RFI_LOG_CHUNK_BYTES = 16 << 10,
+    RFI_LOG_BODY_MAX = 512,
+    RFI_LOG_HEAD_MAX = 2,
+    RFI_LOG_SPARES_MAX = 16
+};
 struct rfi_log_chunk {
-    uint32_t used, live; /* bytes; entries that point here */
+    _Atomic(uint32_t) refs;     /* the log's, and one for each tail of a frame that lies here */
+    uint32_t used, live;        /* bytes; entries that point here */
+    struct rfi_log_chunk *next; /* of the spares */
     uint8_t bytes[RFI_LOG_CHUNK_BYTES];
 };
 struct rfi_log {
-    struct rfi_log_chunk *current, *spare; /* may be NULL */
+    struct rfi_log_chunk *current, *spares; /* may be NULL */
+    uint32_t spare_count;
 };
 
 struct rfi_answer {
@@ -165,6 +173,7 @@ struct rfi_link {
     size_t inherited_count; /* from the head, taken before this session */
     uint64_t ring_bytes;
     struct rfi_log log;
+    bool leaves_rows; /* the frame before left its messages in the log */
 
     /* flows that we send */
     struct rfi_outflow *flows_first, *flows_last;
@@ -232,6 +241,9 @@ static inline const uint8_t *rfi_log_put(struct rfi_log *log, const void *body, 
 
 /* So many entries less point to the chunk; none when `count` is 0. */
 void rfi_log_drop(struct rfi_log *log, struct rfi_log_chunk *chunk, uint32_t count);
+/* The bytes of a chunk are read until the reference is given back, by whatever thread. */
+void rfi_log_ref_chunk(struct rfi_log_chunk *chunk);
+void rfi_log_unref_chunk(void *chunk);
 /* Give memory back that no entry points to. */
 void rfi_log_trim(struct rfi_log *log);
 

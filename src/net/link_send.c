@@ -20,7 +20,8 @@ enum {
     ANSWER_HEAD_MAX = 24,
     LIKELY_HEAD = 2,
     FRAME_SPARE = 256,
-    TAIL_BYTES_MIN = 32 << 10
+    TAIL_BYTES_MIN = 32 << 10,
+    ROW_TAIL_BYTES_MIN = 2 << 10
 };
 
 /* ---- the outbox ---- */
@@ -562,12 +563,12 @@ static void put_tail(struct draft *draft, const struct rfi_entry *entry)
                                      .owner = rf_message_ref(entry->owner.msg)};
 }
 
-/* Many small messages behind each other in the log go into the run in one piece. Those that never went out and were
- * taken in this session alone: they are within their credit. */
-static void put_row(struct rfi_link *link, struct draft *draft, struct run *run)
+/* Many small messages behind each other in the log go into the run in one piece, or stay where they are and end the
+ * frame: then true. Those that never went out and were taken in this session alone: they are within their credit. */
+static bool put_row(struct rfi_link *link, struct draft *draft, struct run *run)
 {
     if (link->sent_count < link->ever_count || link->sent_count < link->inherited_count)
-        return;
+        return false;
     const struct rfi_entry *first = rfi_link_entry(link, link->sent_count);
     struct rfi_outflow *flow = first->flow;
     size_t most = smaller(link->ring_count - link->sent_count, RFI_RUN_MAX - run->count);
@@ -575,13 +576,25 @@ static void put_row(struct rfi_link *link, struct draft *draft, struct run *run)
     uint64_t bodies = 0;
     if (!first->is_copied || draft->out->size > draft->limit || flow != run->flow ||
         first->kind != run->kind || run->flags != 0)
-        return;
+        return false;
     size_t count = find_row(link, first, most, draft->limit - draft->out->size, &bytes, &bodies);
     if (count == 0)
-        return;
-    rfi_buf_append(draft->out, first->body - rfi_log_head_size(first->size), bytes);
-    if (draft->out->is_failed)
-        return;
+        return false;
+    const uint8_t *at = first->body - rfi_log_head_size(first->size);
+    bool is_tail = draft->tail != NULL && bytes >= ROW_TAIL_BYTES_MIN;
+    if (is_tail) {
+        struct rfi_log_chunk *chunk = first->owner.chunk;
+        rfi_log_ref_chunk(chunk);
+        link->leaves_rows = true;
+        *draft->tail = (struct rfi_tail){.data = chunk->bytes + (at - chunk->bytes),
+                                         .size = bytes,
+                                         .release = rfi_log_unref_chunk,
+                                         .owner = chunk};
+    } else {
+        rfi_buf_append(draft->out, at, bytes);
+        if (draft->out->is_failed)
+            return false;
+    }
     run->count += (uint32_t)count;
     link->sent_count += count;
     link->ever_count += count;
@@ -594,11 +607,13 @@ static void put_row(struct rfi_link *link, struct draft *draft, struct run *run)
     flow->to_send -= (uint32_t)count;
     if (flow->is_closed)
         rfi_link_finish_flow(link, flow);
+    return is_tail;
 }
 
 static void put_messages(struct rfi_link *link, struct draft *draft)
 {
     struct run run = {0};
+    link->leaves_rows = false;
     while (can_send_next(link)) {
         const struct rfi_entry *entry = rfi_link_entry(link, link->sent_count);
         struct rfi_outflow *flow = entry->flow;
@@ -630,8 +645,8 @@ static void put_messages(struct rfi_link *link, struct draft *draft)
         count_sent(link, entry);
         if (is_tail)
             break;
-        if (link->sent_count < link->ring_count)
-            put_row(link, draft, &run);
+        if (link->sent_count < link->ring_count && put_row(link, draft, &run))
+            break;
     }
     if (run.flow != NULL)
         rfi_frame_set_run_count(draft->out, run.count_at, run.count);
@@ -649,7 +664,7 @@ bool rfi_link_is_urgent(const struct rfi_link *link)
 static void reserve_frame(const struct rfi_link *link, struct rfi_buf *out)
 {
     size_t waiting = link->ring_count - link->sent_count;
-    if (waiting < 2 || link->ring_bytes / link->ring_count >= TAIL_BYTES_MIN)
+    if (waiting < 2 || link->ring_bytes / link->ring_count >= TAIL_BYTES_MIN || link->leaves_rows)
         return;
     size_t likely = waiting * (link->ring_bytes / link->ring_count + LIKELY_HEAD);
     size_t most = link->options.batch_bytes_max;
