@@ -340,6 +340,7 @@ size_t rfi_outlet_pop_run(struct rfi_outlet *outlet, uint32_t route, size_t size
             msg->size > size_max || msg->size > left)
             break;
         node = atomic_load_explicit(&node->next, memory_order_relaxed); /* our own list */
+        __builtin_prefetch(node);
         rfi_delivery_release(delivery, msg);
         left -= msg->size;
         *bytes += msg->size;
