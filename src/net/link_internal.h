@@ -5,6 +5,7 @@
 #ifndef RFI_LINK_INTERNAL_H
 #define RFI_LINK_INTERNAL_H
 
+#include "core/base/copy.h"
 #include "core/message/message_internal.h"
 #include "net/frame.h"
 #include "net/link.h"
@@ -217,7 +218,7 @@ static inline uint32_t rfi_log_head_size(uint32_t body_size)
 }
 
 /* Copy a body of at most RFI_LOG_BODY_MAX bytes, and its size before it; where the body is. NULL: out of memory. */
-static inline const uint8_t *rfi_log_put(struct rfi_log *log, const void *body, uint32_t size,
+static inline const uint8_t *rfi_log_put(struct rfi_log *log, const uint8_t *body, uint32_t size,
                                          struct rfi_log_chunk **out_chunk)
 {
     struct rfi_log_chunk *chunk = log->current;
@@ -232,7 +233,7 @@ static inline const uint8_t *rfi_log_put(struct rfi_log *log, const void *body, 
         *at++ = (uint8_t)(size | 0x80);
         *at++ = (uint8_t)(size >> 7);
     }
-    memcpy(at, body, size);
+    rfi_copy(at, body, size);
     chunk->used = (uint32_t)(at - chunk->bytes) + size;
     chunk->live++;
     *out_chunk = chunk;
