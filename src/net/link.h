@@ -59,6 +59,11 @@ struct rfi_link_sink {
      * exactly once. request_id 0: no answer is wanted. */
     rf_err (*on_message)(void *owner, uint32_t inflow, void *user, rf_message *msg,
                          uint64_t request_id);
+    /* Many messages of a flow of kind RFI_FLOW_SEND that nobody else has, none of them a request. Takes the first ones and
+     * returns how many; when not all, the next one is rejected with `*out_err`, and those behind it come again. NULL: each
+     * comes by on_message. */
+    size_t (*on_messages)(void *owner, uint32_t inflow, void *user, rf_message *const *messages,
+                          size_t count, rf_err *out_err);
     void (*on_answer)(void *owner, uint64_t request_id, rf_err err,
                       rf_message *msg); /* takes msg */
     void (*on_subscribe)(void *owner, const char *actor, const char *port, bool is_wanted);

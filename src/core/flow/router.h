@@ -47,6 +47,10 @@ struct rfi_target_run {
 /* Put a message behind the run. Takes `msg` on RF_OK. RF_ENOMEM. */
 RF_NODISCARD rf_err rfi_target_run_add(struct rfi_target_run *run, struct rfi_target *target,
                                        rf_message *msg, struct rfi_receipt *receipt);
+/* The same for messages that nobody else has, at least one. Takes them all; returns the bytes that they have. */
+size_t rfi_target_run_add_many(struct rfi_target_run *run, struct rfi_target *target,
+                               rf_message *const *messages, size_t count,
+                               struct rfi_receipt *receipt);
 /* Push all of it, in order; the run is empty afterwards. RF_ECLOSED: the node is gone; what is in the run still
  * belongs to its owner. */
 RF_NODISCARD rf_err rfi_target_push_run(struct rfi_target *target, struct rfi_target_run *run);
