@@ -76,6 +76,7 @@ static rf_err init_workers(struct rfi_runtime *runtime, uint32_t count)
                                       .index = i,
                                       .batch_max = RFI_BATCH_MAX,
                                       .until_share = RFI_SHARE_EVERY,
+                                      .share_hold_ns = RFI_SHARE_HOLD_NS,
                                       .clock_every = RFI_CLOCK_EVERY,
                                       .until_clock = RFI_CLOCK_EVERY,
                                       .random = 2654435761U * (i + 1)};
