@@ -61,8 +61,7 @@ static const uint8_t *take(const uint8_t *bytes, size_t size, size_t *out_size)
     if (size > 0)
         memcpy(copy, bytes, size);
     bool is_packed = size > 0 && copy[0] == RFI_PACKED_FRAME;
-    rf_err err =
-        rfi_packing_input(&packing, &zstd, copy, size, &scratch, &frame, out_size, &diag);
+    rf_err err = rfi_packing_input(&packing, &zstd, copy, size, &scratch, &frame, out_size, &diag);
     free(copy);
     if (err != RF_OK) {
         require(err == RF_EPROTO || err == RF_ELIMIT || err == RF_ENOMEM);
