@@ -22,8 +22,6 @@
 
 enum { USER_TIMEOUT_MS = 30000 };
 
-static const char loopback_control[] = "reno";
-
 /* ---- both ---- */
 
 static bool is_loopback(const struct sockaddr *address)
@@ -41,6 +39,15 @@ static bool is_loopback(const struct sockaddr *address)
            (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr) && v6.sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
 }
 
+/* Nothing is lost and nobody else is in the way inside a machine. A congestion control that paces (bbr, where it is the
+ * default) costs a timer interrupt for some packets there, and up to two thirds of the speed. Every kernel has reno, and
+ * every process may ask for it. Best before the connection stands: what was paced once keeps the timer. */
+static void avoid_pacing(int fd)
+{
+    static const char control[] = "reno";
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, control, sizeof control - 1);
+}
+
 void rfi_conn_set_socket_options(int fd, const struct sockaddr *peer)
 {
     /* What cannot be set leaves the connection slower, not wrong. */
@@ -48,12 +55,30 @@ void rfi_conn_set_socket_options(int fd, const struct sockaddr *peer)
     unsigned timeout_ms = USER_TIMEOUT_MS; /* unacknowledged bytes: the path is dead */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
-    /* Nothing is lost and nobody else is in the way inside a machine. A congestion control that paces (bbr, where it is
-     * the default) costs a timer interrupt for some packets there, and up to two thirds of the speed. Every kernel has reno,
-     * and every process may ask for it. */
     if (is_loopback(peer))
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, loopback_control,
-                         sizeof loopback_control - 1);
+        avoid_pacing(fd);
+}
+
+/* The loopback interface carries what goes to 127.0.0.0/8, to ::1 and to an address of our own. */
+static bool is_same_host(int fd)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } ours, theirs;
+    socklen_t our_size = sizeof ours;
+    socklen_t their_size = sizeof theirs;
+    memset(&ours, 0, sizeof ours);
+    memset(&theirs, 0, sizeof theirs);
+    if (getsockname(fd, &ours.any, &our_size) != 0 ||
+        getpeername(fd, &theirs.any, &their_size) != 0)
+        return false;
+    if (is_loopback(&theirs.any))
+        return true;
+    if (theirs.any.sa_family == AF_INET)
+        return theirs.v4.sin_addr.s_addr == ours.v4.sin_addr.s_addr;
+    return IN6_ARE_ADDR_EQUAL(&theirs.v6.sin6_addr, &ours.v6.sin6_addr);
 }
 
 static void open_conn(struct rfi_conn *conn)
@@ -66,6 +91,9 @@ static void open_conn(struct rfi_conn *conn)
     rfi_conn_forget_dial(conn);
     conn->state = RFI_CONN_OPEN;
     conn->has_opened = true;
+    conn->is_same_host = is_same_host(conn->fd);
+    if (conn->is_same_host)
+        avoid_pacing(conn->fd);
     rfi_conn_set_deadline_in(conn, transport->options.handshake_timeout_ms);
     transport->ops.on_open(transport->user, conn);
     if (conn->out_first != NULL && !conn->is_blocked)

@@ -4,6 +4,8 @@
  * virtual time, and checks what came out. One line per failed seed, and `N passed, M failed` at the end;
  * exit 0 when none failed. The first seed runs twice and must give the same history.
  *
+ * Some worlds compress some of their frames.
+ *
  * Faults: cut connections, silence (frames vanish until somebody notices), restarts, a handshake that
  * overlaps an old session, frames lost, doubled or cut short, slow consumers, refusals.
  *
@@ -14,6 +16,7 @@
  * wake-up shows as a stuck flow. */
 #include "net/link.h"
 #include "net/link_internal.h"
+#include "net/packing.h"
 #include "support/link_body.h"
 
 #include <assert.h>
@@ -30,6 +33,7 @@ enum {
     WIRE_MAX = 1 << 12,
     REQUESTS_MAX = 1 << 14,
     BODY_MIN = 16,
+    RUN_MAX = 40,
     FINAL_MESSAGES = 3,
     US = 1000,
     MS = 1000 * 1000,
@@ -107,6 +111,8 @@ struct end { /* one node's side of a pair */
     uint32_t epoch;    /* of the session that is up here */
     bool is_touched;
     int node, peer;
+    struct rfi_packing packing; /* of the session that is up here */
+    struct rfi_packing_stats packing_stats;
 };
 
 struct pair {
@@ -139,8 +145,11 @@ static struct {
     bool is_chaos, is_dirty, has_restarted;
     /* the faults of this seed, per million */
     uint32_t cut, silence, restart, overlap, lose, twice, truncate, refuse, close, ask;
-    uint32_t send, latency_us, slow_us, large;
+    uint32_t send, latency_us, slow_us, large, run;
+    uint32_t pack; /* of all frames: those that are compressed */
 } world;
+
+static struct rfi_zstd zstd;
 
 static void fail(const char *what, int a, int b, int64_t c)
 {
@@ -326,6 +335,15 @@ static rf_err on_message(void *owner, uint32_t inflow, void *user, rf_message *m
     return RF_OK;
 }
 
+static size_t on_messages(void *owner, uint32_t inflow, void *user, rf_message *const *messages,
+                          size_t count, rf_err *out_err)
+{
+    for (size_t i = 0; i < count; i++)
+        if ((*out_err = on_message(owner, inflow, user, messages[i], 0)) != RF_OK)
+            return i;
+    return count;
+}
+
 static void on_answer(void *owner, uint64_t request_id, rf_err err, rf_message *msg)
 {
     struct end *end = owner;
@@ -387,9 +405,9 @@ static void on_json(void *owner, const char *text, size_t size)
     (void)size;
 }
 
-static const struct rfi_link_sink sink = {on_flow,   on_flow_closed, on_message,
-                                          on_answer, on_subscribe,   on_reject,
-                                          on_room,   on_lost,        on_json};
+static const struct rfi_link_sink sink = {on_flow,   on_flow_closed, on_message, on_messages,
+                                          on_answer, on_subscribe,   on_reject,  on_room,
+                                          on_lost,   on_json};
 
 /* ---- the application ---- */
 
@@ -414,6 +432,32 @@ static uint64_t make_request(const struct flow *flow)
     return request->id;
 }
 
+/* A run of small messages, where there is room for one. */
+static bool try_run(struct end *end, struct flow *flow)
+{
+    rf_message *messages[RUN_MAX];
+    size_t bytes = 0, size_max = 0, count = 0;
+    size_t left = MESSAGES_MAX - flow->sent;
+    if (!world.is_chaos && flow->final_left < left)
+        left = flow->final_left;
+    size_t most = 1 + below(RUN_MAX);
+    most =
+        rfi_link_run_room(end->link, flow->outflow, most < left ? most : left, &bytes, &size_max);
+    while (count < most) {
+        uint32_t size = BODY_MIN + below(150);
+        if (size > bytes || size > size_max)
+            break;
+        bytes -= size;
+        messages[count++] = make_message(flow, size);
+        flow->fate[flow->sent++] = FATE_OPEN;
+        if (!world.is_chaos)
+            flow->final_left--;
+    }
+    if (count > 0)
+        rfi_link_send_run(end->link, flow->outflow, messages, count);
+    return count > 0;
+}
+
 static void try_send(struct flow *flow)
 {
     struct end *end = end_of(flow->from, flow->to);
@@ -423,6 +467,8 @@ static void try_send(struct flow *flow)
         return;
     uint32_t size = BODY_MIN + below(100) + (happens(world.large) ? below(20000) : 0);
     end->is_touched = true;
+    if (happens(world.run) && try_run(end, flow))
+        return;
     if (!rfi_link_has_room(end->link, flow->outflow, size)) {
         flow->is_blocked = true;
         return;
@@ -506,6 +552,8 @@ static void start_session(struct pair *pair, int side)
     end->up_at_ns = UINT64_MAX;
     end->epoch = pair->epoch;
     end->is_touched = true;
+    rfi_packing_fini(&end->packing);
+    rfi_packing_init(&end->packing, 1, 1, 2 * 1024 * 1024, &end->packing_stats);
     rf_err err = rfi_link_up(end->link, &pair->ends[1 - side].hello, world.now_ns);
     if (err == RF_OK)
         return;
@@ -533,6 +581,44 @@ static void push_frame(struct wire *wire, const uint8_t *bytes, size_t size, uin
     wire->count++;
 }
 
+/* What was sent, on its way with the faults of this world. */
+static void send_bytes(struct pair *pair, int side, const struct rfi_buf *out)
+{
+    struct wire *wire = &pair->ends[1 - side].wire;
+    size_t size = out->size;
+    bool is_faulty = world.is_chaos && pair->silent_sides == 0;
+    bool is_lost = (pair->silent_sides >> side & 1) != 0 || (is_faulty && happens(world.lose));
+    if (is_faulty && happens(world.truncate))
+        size = below((uint32_t)size);
+    if (!is_lost)
+        push_frame(wire, out->data, size, pair->ends[side].epoch);
+    if (!is_lost && is_faulty && happens(world.twice))
+        push_frame(wire, out->data, size, pair->ends[side].epoch);
+}
+
+static void send_frame(struct pair *pair, int side, struct rfi_buf *out)
+{
+    struct rfi_packing *packing = &pair->ends[side].packing;
+    const struct rfi_tail none = {.data = NULL};
+    struct rfi_buf part;
+    size_t plain = 0;
+    rfi_buf_init(&part);
+    if (world.pack == 0 || !happens(world.pack) ||
+        rfi_packing_begin(packing, &zstd, out, &none, &part, &plain) != RF_OK) {
+        send_bytes(pair, side, out);
+        rfi_buf_fini(&part);
+        return;
+    }
+    send_bytes(pair, side, &part);
+    while (rfi_packing_has_next(packing)) {
+        rfi_buf_clear(&part);
+        if (rfi_packing_next(packing, &zstd, &part) != RF_OK)
+            fail("a part could not be made", side, 0, 0);
+        send_bytes(pair, side, &part);
+    }
+    rfi_buf_fini(&part);
+}
+
 static void poll_end(struct pair *pair, int side)
 {
     struct end *end = &pair->ends[side];
@@ -553,18 +639,23 @@ static void poll_end(struct pair *pair, int side)
             fail("polling does not end", end->node, end->peer, 0);
             break;
         }
-        size_t size = out.size;
-        bool is_faulty = world.is_chaos && pair->silent_sides == 0;
-        bool is_lost = (pair->silent_sides >> side & 1) != 0 || (is_faulty && happens(world.lose));
-        if (is_faulty && happens(world.truncate))
-            size = below((uint32_t)size);
-        if (!is_lost)
-            push_frame(&pair->ends[1 - side].wire, out.data, size, end->epoch);
-        if (!is_lost && is_faulty && happens(world.twice))
-            push_frame(&pair->ends[1 - side].wire, out.data, size, end->epoch);
+        send_frame(pair, side, &out);
         rfi_buf_clear(&out);
     }
     rfi_buf_fini(&out);
+}
+
+static rf_err take_frame(struct end *end, const struct frame *frame, rf_diag *diag)
+{
+    static struct rfi_buf scratch;
+    const uint8_t *bytes = NULL;
+    size_t size = 0;
+    rf_err err = rfi_packing_input(&end->packing, &zstd, frame->bytes, frame->size, &scratch,
+                                   &bytes, &size, diag);
+    if (err == RF_OK && bytes != NULL)
+        err = size % 2 == 0 ? rfi_link_input(end->link, bytes, size, world.now_ns, diag)
+                            : input_in_two(end->link, bytes, size, world.now_ns, diag);
+    return err;
 }
 
 static void deliver(struct pair *pair, int side)
@@ -581,9 +672,7 @@ static void deliver(struct pair *pair, int side)
         rf_err err = RF_OK;
         rf_diag diag = {0};
         if (frame.epoch == end->epoch && rfi_link_is_up(end->link)) {
-            err = frame.size % 2 == 0
-                      ? rfi_link_input(end->link, frame.bytes, frame.size, world.now_ns, &diag)
-                      : input_in_two(end->link, frame.bytes, frame.size, world.now_ns, &diag);
+            err = take_frame(end, &frame, &diag);
             end->is_touched = true;
         }
         free(frame.bytes);
@@ -673,6 +762,8 @@ static void draw_world(void)
     world.latency_us = PICK(10, 500, 5000);
     world.slow_us = PICK(1, 1000, 30000);
     world.large = PICK(0, 20000);
+    world.run = PICK(0, 300000, 900000);
+    world.pack = PICK(0, 0, 300000, 1000000);
     world.is_dirty = world.lose + world.twice + world.truncate > 0;
 }
 
@@ -841,6 +932,7 @@ static uint64_t run(uint64_t seed)
             rfi_link_get_stats(end_of(a, b)->link, &stats);
             note(stats.sent_messages ^ stats.resent_messages << 20);
             clear_wire(&end_of(a, b)->wire);
+            rfi_packing_fini(&end_of(a, b)->packing);
             rfi_link_free(end_of(a, b)->link);
             end_of(a, b)->link = NULL;
         }

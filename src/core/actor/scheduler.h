@@ -57,6 +57,7 @@ struct rfi_worker {
     uint32_t random;
     bool is_searching;
     bool leaves;  /* is to hand its actors over and watch */
+    bool yields;  /* a generator has filled an outlet so far that serving it comes first */
     bool rescues; /* may steal from a cheap worker, this once */
     /* owner: the worker; see sharing.c */
     bool is_sharing, is_trying;

@@ -95,6 +95,7 @@ static inline void *rfi_pool_alloc(size_t size, uint16_t *out_class)
         if (__builtin_expect(block != NULL, 1)) {
             bin->active = block->next;
             bin->active_count--;
+            __builtin_prefetch(block->next, 1);
             return block;
         }
     }
