@@ -6,6 +6,7 @@
  * transport's chunks, unless it had to grow. */
 #include "net/conn.h"
 
+#include "core/base/blocks.h"
 #include "core/base/pool.h"
 #include <stdlib.h>
 #include <string.h>
@@ -73,7 +74,7 @@ static void drop_frames(struct rfi_conn *conn, struct rfi_buf *frames)
     if (frames->data != NULL && frames->capacity == RFI_CHUNK_BYTES)
         rfi_chunks_put(&conn->transport->chunks, frames->data);
     else
-        free(frames->data);
+        rfi_block_put(frames->data);
     rfi_buf_init(frames);
 }
 

@@ -14,6 +14,7 @@
  * Order: items of one sender stay in order. Control frames go ahead of what has not begun. */
 #include "net/conn.h"
 
+#include "core/base/blocks.h"
 #include "core/base/pool.h"
 #include "net/io_loop.h"
 #include <errno.h>
@@ -57,7 +58,7 @@ static void free_item(struct rfi_conn *conn, struct rfi_out_item *item)
     if (item->is_chunk)
         rfi_chunks_put(&conn->transport->chunks, item->data);
     else if (item->is_data_own)
-        free(item->data);
+        rfi_block_put(item->data);
     rfi_pool_free(item, item->pool_class);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Large blocks of memory: the bodies of large messages, mostly. malloc gives blocks of this size back to the system
+/* Large blocks of memory: the bodies of large messages and the buffers of frames, mostly. malloc gives blocks of this size back to the system
  * when they are freed, whole or with the end of its heap, and the next one is faulted in again page by page: for a stream
  * of 1-MiB messages that costs more than all else. So a few are kept idle, for any thread.
  *

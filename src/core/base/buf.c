@@ -5,6 +5,7 @@
  * linear over all. It does not limit sizes: whoever appends what a peer sent compares first. */
 #include "core/base/buf.h"
 
+#include "core/base/blocks.h"
 #include "core/base/text_scan.h"
 
 #include <stdio.h>
@@ -20,7 +21,7 @@ void rfi_buf_init(struct rfi_buf *buf)
 
 void rfi_buf_fini(struct rfi_buf *buf)
 {
-    free(buf->data);
+    rfi_block_put(buf->data);
     rfi_buf_init(buf);
 }
 
@@ -28,6 +29,20 @@ void rfi_buf_clear(struct rfi_buf *buf)
 {
     buf->size = 0;
     buf->is_failed = false;
+}
+
+/* NULL: no memory, and nothing has changed. */
+static uint8_t *grow(const struct rfi_buf *buf, size_t capacity)
+{
+    if (capacity < RFI_BLOCK_MIN || capacity > RFI_BLOCK_MAX)
+        return realloc(buf->data, capacity);
+    uint8_t *bigger = rfi_block_take(capacity);
+    if (bigger == NULL)
+        return NULL;
+    if (buf->size > 0)
+        memcpy(bigger, buf->data, buf->size);
+    rfi_block_put(buf->data);
+    return bigger;
 }
 
 uint8_t *rfi_buf_reserve(struct rfi_buf *buf, size_t size)
@@ -46,7 +61,7 @@ uint8_t *rfi_buf_reserve(struct rfi_buf *buf, size_t size)
             break;
         }
     }
-    uint8_t *data = realloc(buf->data, capacity);
+    uint8_t *data = grow(buf, capacity);
     if (data == NULL)
         goto failed;
     buf->data = data;
