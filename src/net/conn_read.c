@@ -101,12 +101,16 @@ bool rfi_conn_reserve_in(struct rfi_conn *conn)
     size_t capacity = conn->in_capacity * 2;
     if (conn->parser.payload_left < capacity - needed)
         capacity = needed + (size_t)conn->parser.payload_left;
-    uint8_t *bigger = rfi_block_take(capacity);
+    /* The kernel moves the pages of what is larger than a block; pieces of a fragmented message ask for it often. */
+    bool is_moved = capacity > RFI_BLOCK_MAX;
+    uint8_t *bigger = is_moved ? realloc(conn->in, capacity) : rfi_block_take(capacity);
     if (bigger == NULL)
         return false;
     size_t size = conn->in_size;
-    memcpy(bigger, conn->in, size);
-    rfi_conn_drop_in(conn);
+    if (!is_moved) {
+        memcpy(bigger, conn->in, size);
+        rfi_conn_drop_in(conn);
+    }
     conn->in = bigger;
     conn->in_size = size;
     conn->in_capacity = capacity;
