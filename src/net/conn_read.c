@@ -309,6 +309,7 @@ void rfi_conn_read(struct rfi_conn *conn)
         if (room > READ_ONCE_MAX)
             room = READ_ONCE_MAX;
         ssize_t got = recv(conn->fd, conn->in + conn->in_size, room, 0);
+        conn->loop->has_read |= got >= 0 || errno != EAGAIN;
         if (got <= 0) {
             handle_no_bytes(conn, got, errno);
             return;
