@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
-enum { IOV_COUNT = 256, BATCH_BYTES = 512 << 10, FLUSH_ROUNDS = 8 };
+enum { IOV_COUNT = 256, BATCH_BYTES = 512 << 10, FLUSH_ROUNDS = 8, SMALL_BATCH_BYTES = 512 };
 
 struct batch {
     struct iovec iov[IOV_COUNT];
@@ -255,6 +255,21 @@ static void count_sent(struct rfi_conn *conn, size_t size)
         conn->transport->ops.on_drain(conn->transport->user, conn);
 }
 
+/* One small frame is put together here: cheaper than to have the kernel gather its pieces. */
+static ssize_t write_batch(struct rfi_conn *conn, struct batch *batch)
+{
+    uint8_t small[SMALL_BATCH_BYTES];
+    struct msghdr message = {.msg_iov = batch->iov, .msg_iovlen = batch->count};
+    size_t at = 0;
+    if (batch->bytes > sizeof small)
+        return sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+    for (size_t i = 0; i < batch->count; i++) {
+        memcpy(small + at, batch->iov[i].iov_base, batch->iov[i].iov_len);
+        at += batch->iov[i].iov_len;
+    }
+    return send(conn->fd, small, at, MSG_NOSIGNAL);
+}
+
 void rfi_conn_flush(struct rfi_conn *conn)
 {
     struct batch batch;
@@ -264,8 +279,7 @@ void rfi_conn_flush(struct rfi_conn *conn)
         while (item != NULL && batch.count + 3 <= IOV_COUNT && batch.bytes < BATCH_BYTES &&
                add_item(conn, &batch, item))
             item = item->next;
-        struct msghdr message = {.msg_iov = batch.iov, .msg_iovlen = batch.count};
-        ssize_t sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+        ssize_t sent = write_batch(conn, &batch);
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0 && errno != EAGAIN) {

@@ -358,8 +358,9 @@ static void *loop_main(void *argument)
         loop->has_read = false;
         if (!is_awake || !look_at_lively(loop))
             count = wait_for_events(loop, events, is_awake);
+        if (count > 0)
+            loop->now_ns = rfi_clock_ns(); /* the wait may have been long */
         if (count > 0 || loop->has_read) {
-            loop->now_ns = rfi_clock_ns();
             loop->polled_ns = 0;
             loop->idle_looks = 0;
         } else if (is_awake && ++loop->idle_looks % YIELD_EVERY == 0) {
