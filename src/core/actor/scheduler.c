@@ -257,7 +257,10 @@ static void *run_worker(void *arg)
         }
         if (worker->is_searching)
             end_search(worker);
+        /* relaxed: a habit. Who waits for what a slow callback sends is woken at once. */
+        rfi_errands.is_open = atomic_load_explicit(&actor->guest_skips, memory_order_relaxed) == 0;
         rfi_actor_run(worker, actor);
+        rfi_errands.is_open = true;
         rfi_errands_run();
         if (__builtin_expect(worker->leaves, 0)) {
             worker->leaves = false;

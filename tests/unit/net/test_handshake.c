@@ -77,6 +77,17 @@ Test(handshake, a_native_offer_comes_through)
     cr_assert_eq(rfi_handshake_read_response(out.data, out.size, &got, NULL), RF_OK);
     cr_assert(got.is_native && got.is_success && got.error[0] == '\0');
     cr_assert(same_native(&got.native, &hello.native));
+    cr_assert(!got.has_zstd);
+
+    rfi_buf_clear(&out);
+    hello.has_zstd = true;
+    rfi_handshake_write_response(&hello, true, &out);
+    cr_assert_eq(rfi_handshake_read_response(out.data, out.size, &got, NULL), RF_OK);
+    cr_assert(got.is_native && got.has_zstd);
+    rfi_buf_clear(&out);
+    rfi_handshake_write_request(&hello, false, &out);
+    cr_assert_eq(rfi_handshake_read_request(out.data, out.size, &got, NULL), RF_OK);
+    cr_assert(!got.has_zstd, "the Rust wire has no compression");
     rfi_buf_fini(&out);
 }
 
