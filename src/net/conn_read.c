@@ -436,6 +436,7 @@ void rfi_conn_read(struct rfi_conn *conn)
         }
         size_t room = 0;
         ssize_t got = conn->body.block != NULL ? receive_body(conn, &room) : receive(conn, &room);
+        conn->loop->has_read |= got >= 0 || errno != EAGAIN;
         if (got <= 0) {
             handle_no_bytes(conn, got, errno);
             return;

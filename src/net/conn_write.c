@@ -22,7 +22,13 @@
 #include <string.h>
 #include <sys/uio.h>
 
-enum { IOV_COUNT = 256, BATCH_BYTES = 512 << 10, FLUSH_ROUNDS = 8, PACE_ASK_NS = 1000000 };
+enum {
+    IOV_COUNT = 256,
+    BATCH_BYTES = 512 << 10,
+    FLUSH_ROUNDS = 8,
+    SMALL_BATCH_BYTES = 512,
+    PACE_ASK_NS = 1000000
+};
 
 struct batch {
     struct iovec iov[IOV_COUNT];
@@ -300,6 +306,21 @@ static void count_sent(struct rfi_conn *conn, size_t size)
         conn->transport->ops.on_drain(conn->transport->user, conn);
 }
 
+/* One small frame is put together here: cheaper than to have the kernel gather its pieces. */
+static ssize_t send_batch(const struct rfi_conn *conn, struct batch *batch)
+{
+    uint8_t small[SMALL_BATCH_BYTES];
+    struct msghdr message = {.msg_iov = batch->iov, .msg_iovlen = batch->count};
+    size_t at = 0;
+    if (batch->bytes > sizeof small)
+        return sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+    for (size_t i = 0; i < batch->count; i++) {
+        memcpy(small + at, batch->iov[i].iov_base, batch->iov[i].iov_len);
+        at += batch->iov[i].iov_len;
+    }
+    return send(conn->fd, small, at, MSG_NOSIGNAL);
+}
+
 /* Write one batch. False: there is nothing more, the socket takes no more for now, or the connection is gone. */
 static bool write_batch(struct rfi_conn *conn, struct batch *batch)
 {
@@ -312,8 +333,7 @@ static bool write_batch(struct rfi_conn *conn, struct batch *batch)
         rfi_conn_break(conn, RF_ENOMEM, "out of memory for what goes out");
         return false;
     }
-    struct msghdr message = {.msg_iov = batch->iov, .msg_iovlen = batch->count};
-    ssize_t sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+    ssize_t sent = send_batch(conn, batch);
     if (sent < 0 && errno == EINTR)
         return true;
     if (sent < 0 && errno != EAGAIN) {

@@ -146,6 +146,7 @@ static struct {
     /* the faults of this seed, per million */
     uint32_t cut, silence, restart, overlap, lose, twice, truncate, refuse, close, ask;
     uint32_t send, latency_us, slow_us, large, run;
+    bool has_tails;
     uint32_t pack; /* of all frames: those that are compressed */
 } world;
 
@@ -633,8 +634,15 @@ static void poll_end(struct pair *pair, int side)
         return;
     }
     struct rfi_buf out;
+    struct rfi_tail tail = {.data = NULL};
     rfi_buf_init(&out);
-    for (int count = 0; rfi_link_poll(end->link, &out, world.now_ns); count++) {
+    for (int count = 0;
+         rfi_link_poll_tail(end->link, &out, world.has_tails ? &tail : NULL, world.now_ns);
+         count++) {
+        if (tail.data != NULL)
+            rfi_buf_append(&out, tail.data, tail.size);
+        rfi_tail_release(&tail);
+        tail = (struct rfi_tail){.data = NULL};
         if (count > 100000) {
             fail("polling does not end", end->node, end->peer, 0);
             break;
@@ -763,6 +771,7 @@ static void draw_world(void)
     world.slow_us = PICK(1, 1000, 30000);
     world.large = PICK(0, 20000);
     world.run = PICK(0, 300000, 900000);
+    world.has_tails = PICK(false, true);
     world.pack = PICK(0, 0, 300000, 1000000);
     world.is_dirty = world.lose + world.twice + world.truncate > 0;
 }

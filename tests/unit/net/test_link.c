@@ -399,6 +399,56 @@ Test(link, a_run_arrives_between_single_messages_in_order_and_is_sent_again_from
     end();
 }
 
+/* Poll one frame whose end may stay in the log. */
+static void poll_tail(struct rfi_buf *frame, struct rfi_tail *tail)
+{
+    *tail = (struct rfi_tail){.data = NULL};
+    rfi_buf_init(frame);
+    cr_assert(rfi_link_poll_tail(nodes[0].link, frame, tail, now_ns));
+}
+
+static void put_on_wire(struct rfi_buf *frame, const struct rfi_tail *tail)
+{
+    rfi_buf_append(frame, tail->data, tail->size);
+    nodes[0].wire[nodes[0].wire_count++] = *frame;
+}
+
+Test(link, a_frame_may_point_at_its_messages_which_stay_until_it_lets_go)
+{
+    enum { COUNT = 64, SIZE = 200 };
+    size_t sizes[COUNT];
+    struct rfi_buf frame;
+    struct rfi_tail tail;
+    uint8_t *copy = malloc(RFI_LOG_CHUNK_BYTES);
+    for (size_t i = 0; i < COUNT; i++)
+        sizes[i] = SIZE;
+    begin(&plain_options, &plain_options);
+    struct rfi_outflow *flow = open_to("a");
+    cr_assert_eq(send_value(flow, 0, 0), RF_OK);
+    settle_later();
+
+    send_run(flow, sizes, COUNT);
+    poll_tail(&frame, &tail);
+    cr_assert_geq(tail.size, (size_t)(COUNT - 1) * SIZE, "all but the first lie there");
+    memcpy(copy, tail.data, tail.size);
+    put_on_wire(&frame, &tail);
+    settle_later();
+    cr_assert_eq(stats_of(&nodes[0]).unacknowledged_messages, 0);
+    for (int i = 0; i < 8; i++) { /* several chunks */
+        memset(sizes, 0, sizeof sizes);
+        for (size_t k = 0; k < COUNT; k++)
+            cr_assert_eq(send_value(flow, (int64_t)k + 1, 0), RF_OK);
+        send_run(flow, sizes, COUNT);
+        settle_later();
+    }
+    cr_assert_arr_eq(tail.data, copy, tail.size, "nobody wrote over it");
+    cr_assert_eq(nodes[1].taken_count, 1 + COUNT + 8 * 2 * COUNT);
+    cr_assert_eq(nodes[1].taken[COUNT].size, SIZE);
+    end(); /* the frame outlives its link */
+    rfi_tail_release(&tail);
+    free(copy);
+}
+
 Test(link, a_run_keeps_to_the_credit_of_its_flow_and_to_the_outbox)
 {
     size_t bytes = 0, size_max = 0;

@@ -216,6 +216,43 @@ Test(transport, senders_on_many_threads_each_keep_their_order, .timeout = 60)
     pair_close(&pair);
 }
 
+/* The loop asks the one connection that it heard of alone, for a while. */
+Test(transport, a_loop_that_polls_a_lively_connection_hears_the_others_and_outlives_it,
+     .timeout = 60)
+{
+    enum { ROUNDS = 20, BURST = 10 };
+    struct rfi_transport_options options = small_options();
+    static struct pair pair;
+    memset(&pair, 0, sizeof pair);
+    options.io_threads = 1;
+    options.poll_us = 10000000;
+    pair_open(&pair, RFI_WIRE_TCP, &options);
+    struct rfi_conn *other =
+        dial_port(&pair.client, "127.0.0.1", node_port(&pair.server), RFI_WIRE_TCP);
+    WAIT(&pair.client, pair.client.open_count == 2);
+
+    size_t count = 0;
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        for (uint64_t i = 0; i < BURST; i++) {
+            send_number(pair.conn, 0, round * BURST + i, 50);
+            count++;
+            WAIT(&pair.server, pair.server.message_count == count);
+        }
+        send_number(other, 1, round, 50);
+        count++;
+        WAIT(&pair.server, pair.server.message_count == count);
+    }
+    send_number(pair.conn, 0, ROUNDS * BURST, 50);
+    WAIT(&pair.server, pair.server.message_count == count + 1);
+    rfi_conn_close(pair.conn, 1000, RF_OK, "done");
+    WAIT(&pair.server, pair.server.closed_count == 1);
+    send_number(other, 1, ROUNDS, 50);
+    WAIT(&pair.server, pair.server.message_count == count + 2);
+    cr_assert_not(pair.server.is_out_of_order);
+    rfi_conn_unref(other);
+    pair_close(&pair);
+}
+
 /* ---- back pressure ---- */
 
 /* A round trip on another connection of the same, only loop: it has seen all that was there before.
