@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The end of a frame that is not copied into it: the body of a large message, written to the socket from where it lies. */
+/* The end of a frame that is not copied into it, written to the socket from where it lies: the body of a large message, or
+ * many small messages in the log of a link. */
 #ifndef RFI_TAIL_H
 #define RFI_TAIL_H
 
