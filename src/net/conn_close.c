@@ -53,6 +53,7 @@ void rfi_conn_begin_close(struct rfi_conn *conn, enum rfi_closing closing)
     conn->state = RFI_CONN_CLOSING;
     conn->closing = closing;
     conn->parser.is_discarding = true;
+    rfi_conn_drop_body(conn);
     if (conn->has_opened && conn->wire == RFI_WIRE_WEBSOCKET)
         queue_close_frame(conn);
     conn->close_cap_ns = conn->loop->now_ns + FLUSH_ALL_MS * UINT64_C(1000000);
@@ -140,6 +141,7 @@ void rfi_conn_finish(struct rfi_conn *conn)
     conn->fd = -1;
     rfi_conn_release_pending(conn);
     rfi_conn_drop_in(conn);
+    rfi_conn_drop_body(conn);
     rfi_conn_take_queue(conn);
     rfi_conn_drop_out(conn);
     if (conn->has_opened || conn->is_dialled)

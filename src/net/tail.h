@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The end of a frame that is not copied into it, written to the socket from where it lies: the body of a large message, or
- * many small messages in the log of a link. */
+/* The end of a frame that is not copied, written to the socket from where it lies: the body of a large message, or many
+ * small messages in the log of a link. A large body is also read from the socket to where it stays. */
 #ifndef RFI_TAIL_H
 #define RFI_TAIL_H
 
@@ -19,5 +19,11 @@ static inline void rfi_tail_release(const struct rfi_tail *tail)
     if (tail->data != NULL)
         tail->release(tail->owner);
 }
+
+/* The end of a large message, received into a block of its own (find_body of transport.h). */
+struct rfi_body {
+    uint8_t *block; /* of base/blocks.h; NULL: there is none */
+    size_t size;    /* it lies at block + body_headroom */
+};
 
 #endif

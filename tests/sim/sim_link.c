@@ -17,6 +17,7 @@
 #include "net/link.h"
 #include "net/link_internal.h"
 #include "net/packing.h"
+#include "support/link_body.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -660,7 +661,8 @@ static rf_err take_frame(struct end *end, const struct frame *frame, rf_diag *di
     rf_err err = rfi_packing_input(&end->packing, &zstd, frame->bytes, frame->size, &scratch,
                                    &bytes, &size, diag);
     if (err == RF_OK && bytes != NULL)
-        err = rfi_link_input(end->link, bytes, size, world.now_ns, diag);
+        err = size % 2 == 0 ? rfi_link_input(end->link, bytes, size, world.now_ns, diag)
+                            : input_in_two(end->link, bytes, size, world.now_ns, diag);
     return err;
 }
 
