@@ -140,8 +140,8 @@ void rfi_link_consumed(struct rfi_link *link, uint32_t inflow, uint32_t messages
 void rfi_link_refused(struct rfi_link *link, uint32_t inflow, size_t size, rf_err reason);
 /* Append the next native frame to `out`; false when there is nothing to send now. Acks and credits ride along. */
 bool rfi_link_poll(struct rfi_link *link, struct rfi_buf *out, uint64_t now_ns);
-/* The same, but the body of a large message at the end of the frame is left out of `out` and told in `out_tail`, which
- * is the caller's to release. */
+/* The same, but the body of a large message, or small messages behind each other, at the end of the frame are left out of
+ * `out` and told in `out_tail`, which is the caller's to release; it may outlive the link. */
 bool rfi_link_poll_tail(struct rfi_link *link, struct rfi_buf *out, struct rfi_tail *out_tail,
                         uint64_t now_ns);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The end of a frame that is not copied: the body of a large message, written to the socket from where it lies, and read
- * from it to where it stays. */
+/* The end of a frame that is not copied, written to the socket from where it lies: the body of a large message, or many
+ * small messages in the log of a link. A large body is also read from the socket to where it stays. */
 #ifndef RFI_TAIL_H
 #define RFI_TAIL_H
 
