@@ -664,6 +664,7 @@ bool rfi_link_is_urgent(const struct rfi_link *link)
 static void reserve_frame(const struct rfi_link *link, struct rfi_buf *out)
 {
     size_t waiting = link->ring_count - link->sent_count;
+    (void)rfi_buf_reserve(out, FRAME_SPARE);
     if (waiting < 2 || link->ring_bytes / link->ring_count >= TAIL_BYTES_MIN || link->leaves_rows)
         return;
     size_t likely = waiting * (link->ring_bytes / link->ring_count + LIKELY_HEAD);

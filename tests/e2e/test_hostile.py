@@ -286,6 +286,62 @@ class Hostile(NodeTest):
             self.assertEqual(end, "end", what)
         self.check_undisturbed()
 
+    def test_large_bodies_that_never_come(self):
+        """Announced and not sent, half sent, and sent byte by byte, on both wires: nothing is held that did not come, and
+        what did come whole is taken."""
+        port = self.pair(max_connections=1000, heartbeat_interval_ms=5000)
+        before = self.one.rss_kib()
+        body = random.Random(3).randbytes(300000)
+        size = (16 << 20) - 100
+        held = []
+        for number in range(60):
+            is_tcp = number % 2 == 0
+            frame = tcp_frame if is_tcp else lambda payload, kind=2: ws_frame(kind, payload)
+            start = b"RFLOW/1\n" if is_tcp else UPGRADE
+            sock = socket.create_connection(("127.0.0.1", port))
+            sock.settimeout(10)
+            sock.sendall(start + frame(native_hello(f"large{number}"), 1))
+            answer = b""
+            while b'"success":true' not in answer:
+                answer += sock.recv(65536)
+            head = native_frame(2, 1, b"\1\0\x08\0\1\0" + varint(size))
+            whole = 1 + len(head) + size
+            announced = struct.pack("<IB", whole, 2) + head if is_tcp else ws_frame(
+                2, head, size=len(head) + size)
+            here = (0, 1, 70000, len(body))[number // 2 % 4]
+            sock.sendall(frame(native_frame(1, 1, SETTINGS + open_flow(0))) + announced +
+                         body[:here])
+            if number % 3 == 0:
+                sock.shutdown(socket.SHUT_WR)
+            elif number % 3 == 1:
+                sock.close()
+            held.append(sock)
+        self.assertLess(self.one.rss_kib() - before, 60 * 1024)
+        for sock in held:
+            sock.close()
+        for is_tcp in (True, False):
+            self.drip(port, is_tcp, body[:40000])
+        self.check_undisturbed()
+
+    def drip(self, port, is_tcp, body):
+        """A large message whose bytes come one by one is taken: the node acknowledges it."""
+        frame = tcp_frame if is_tcp else lambda payload, kind=2: ws_frame(kind, payload)
+        start = b"RFLOW/1\n" if is_tcp else UPGRADE
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            sock.settimeout(10)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.sendall(start + frame(native_hello(f"drip{is_tcp}"), 1) +
+                         frame(native_frame(1, 1, SETTINGS + open_flow(0))))
+            data = frame(native_frame(2, 1, run(0, [body], kind=8)))
+            sock.sendall(data[:200])
+            for at in range(200, len(data)):
+                sock.send(data[at:at + 1])
+            answer = b""
+            while not re.search(rb"\x01.{12}\x01\x00{7}", answer, re.S):
+                chunk = sock.recv(65536)
+                self.assertTrue(chunk, answer)
+                answer += chunk
+
     def test_compressed_frames_that_break_the_rules(self):
         port = self.pair(max_connections=1000, compression="on")
         good = native_frame(1, 1, SETTINGS + record(0x70, b"x" * 300))
