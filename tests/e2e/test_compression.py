@@ -83,7 +83,7 @@ def write_text(path, size):
 
 
 class Compression(NodeTest):
-    def transfer(self, directory, text, scheme="tcp", bytes_per_s=8_000_000, chunk=65536, cuts=0, source=None,
+    def transfer(self, directory, text, scheme="tcp", bytes_per_s=2_000_000, chunk=65536, cuts=0, source=None,
                  sink=None):
         """Send a file in chunks through a narrow path; returns the path and the link as both ends see it."""
         out = directory / "out"
@@ -113,10 +113,10 @@ class Compression(NodeTest):
     def check_text(self, scheme, chunk):
         with folder() as directory:
             text = directory / "text"
-            write_text(text, 12 << 20)
+            write_text(text, 6 << 20)
             narrow, here, there = self.transfer(directory, text, scheme, chunk=chunk)
             self.assertEqual((here["compression"], there["compression"]), ("zstd", "zstd"))
-            self.assertLess(narrow.crossed, text.stat().st_size * 0.5, here)
+            self.assertLess(narrow.crossed, text.stat().st_size * 0.6, here)
             sent, received = here["compressed"], there["compressed"]
             self.assertGreater(sent["sent_plain_bytes"], text.stat().st_size // 2)
             self.assertLess(sent["sent_bytes"], sent["sent_plain_bytes"] // 2)
@@ -135,7 +135,7 @@ class Compression(NodeTest):
     def test_random_bytes_go_as_they_are(self):
         with folder() as directory:
             noise = directory / "noise"
-            noise.write_bytes(os.urandom(12 << 20))
+            noise.write_bytes(os.urandom(4 << 20))
             narrow, here, _ = self.transfer(directory, noise)
             self.assertEqual(here["compression"], "zstd")
             self.assertEqual(here["compressed"]["sent_plain_bytes"], 0)
@@ -144,7 +144,7 @@ class Compression(NodeTest):
     def test_resume_after_cuts(self):
         with folder() as directory:
             text = directory / "text"
-            write_text(text, 12 << 20)
+            write_text(text, 6 << 20)
             _, here, _ = self.transfer(directory, text, cuts=3)
             self.assertGreater(here["sessions"], 3)
             self.assertGreater(here["compressed"]["sent_plain_bytes"], 0)
