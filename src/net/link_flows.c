@@ -40,6 +40,7 @@ struct rfi_outflow *rfi_link_open_flow(struct rfi_link *link, enum rfi_flow_kind
     flow->is_named_well = rfi_source_is_valid(source) && rfi_name_is_valid(actor, actor_size - 1) &&
                           rfi_name_is_valid(port, port_size - 1);
     flow->kind = kind;
+    flow->is_fast = link->options.is_fast;
     flow->user = user;
     flow->id = RFI_NO_FLOW;
     flow->prev = link->flows_last;

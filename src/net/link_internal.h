@@ -47,6 +47,7 @@ struct rfi_outflow {
     bool is_close_sent;  /* in this session */
     bool is_announced;   /* OPEN was sent in this session */
     bool is_named_well;  /* the peer would take the names */
+    bool is_fast;        /* level of its messages, requests excepted */
     enum rfi_flow_kind kind;
     uint32_t entries; /* in the outbox */
     uint32_t to_send; /* of them, not transmitted in this session */
@@ -79,17 +80,22 @@ struct rfi_inflow {
     char *source_actor, *actor, *port; /* behind this struct */
 };
 
-struct rfi_entry { /* of the outbox */
-    struct rfi_outflow *flow;
+/* Of the outbox. One message; or, spent, any number of messages of level fast that were sent and let go of: of one flow
+ * and one size, so that any part of them can be acknowledged or lost. Once they are known to be lost they are a gap. */
+struct rfi_entry {
+    struct rfi_outflow *flow; /* NULL: a gap */
     union {
         rf_message *msg;             /* one reference */
         struct rfi_log_chunk *chunk; /* is_copied: that the body is in */
     } owner;
     const uint8_t *body;
-    uint64_t request_id;
-    uint32_t size;
+    union {
+        uint64_t request_id;
+        uint64_t count; /* is_spent: messages */
+    };
+    uint32_t size; /* of each */
     uint8_t kind;
-    bool is_copied;
+    bool is_copied, is_fast, is_spent;
 };
 
 /* The bodies of small messages, one behind the other, until they are acknowledged. A message that is copied here is
@@ -134,6 +140,7 @@ struct rfi_link {
     uint8_t peer_incarnation[RFI_INCARNATION_SIZE];
     uint32_t inflow_serial; /* of inflow numbers */
     uint32_t peer_message_bytes_max;
+    bool peer_takes_fast;
     uint64_t cursor_in; /* highest sequence number handed over */
     bool is_deaf;       /* messages are not taken any more */
 
@@ -153,15 +160,19 @@ struct rfi_link {
     uint64_t heartbeat_sent, heartbeat_received;
     uint64_t unanswered_ns, unanswered_number; /* oldest heartbeat without echo; number 0: none */
     bool is_echo_due;
+    uint64_t skipped; /* messages, by the peer */
 
-    /* outbox: a ring of entries; the first has the sequence number base_seq */
+    /* outbox: a ring of entries; the first begins with the sequence number base_seq */
     struct rfi_entry *ring;
     size_t ring_capacity, ring_head, ring_count; /* capacity: a power of two, or 0 */
     uint64_t base_seq;
     size_t sent_count;      /* from the head, transmitted in this session */
     size_t ever_count;      /* from the head, transmitted at least once */
     size_t inherited_count; /* from the head, taken before this session */
-    uint64_t ring_bytes;
+    uint64_t next_seq;      /* of the first message that was not transmitted in this session */
+    uint64_t fresh_seq;     /* of the first message that was never transmitted */
+    uint64_t gap_messages;
+    uint64_t ring_bytes; /* that are kept */
     struct rfi_log log;
 
     /* flows that we send */
@@ -205,13 +216,26 @@ void rfi_log_drop(struct rfi_log *log, struct rfi_log_chunk *chunk);
 /* Give memory back that no entry points to. */
 void rfi_log_trim(struct rfi_log *log);
 
+/* ---- link_fast.c ---- */
+/* May a message go out at level fast now? */
+bool rfi_link_may_go_fast(const struct rfi_link *link);
+/* An entry was sent at level fast: let go of the message. */
+void rfi_link_spend(struct rfi_link *link, struct rfi_entry *entry);
+/* The peer's settings told its cursor: what is spent and not behind it did not arrive. */
+void rfi_link_find_losses(struct rfi_link *link);
+/* The next entry to be sent is a gap. */
+void rfi_link_put_skip(struct rfi_link *link, struct rfi_buf *out);
+
+/* ---- link.c ---- */
+void rfi_link_tell_losses(struct rfi_link *link, enum rfi_loss why);
+
 /* ---- link_send.c ---- */
 /* Let go of what the entry holds. */
 void rfi_link_release_entry(struct rfi_link *link, const struct rfi_entry *entry);
 /* Entry `index` from the head. */
 struct rfi_entry *rfi_link_entry(struct rfi_link *link, size_t index);
-/* Take the first `count` entries out: acknowledged, or lost. */
-void rfi_link_drop_entries(struct rfi_link *link, size_t count);
+/* Take the messages before the sequence number `seq` out: acknowledged, or lost. */
+void rfi_link_drop_before(struct rfi_link *link, uint64_t seq);
 /* The peer's settings came: number the flows that wait, give up what this peer cannot take. */
 void rfi_link_start_sending(struct rfi_link *link);
 /* The session's end: what is unsequenced is forgotten. */

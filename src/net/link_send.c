@@ -54,6 +54,8 @@ static void fill_entry(struct rfi_link *link, struct rfi_entry *entry, struct rf
     entry->size = msg->size;
     entry->kind = msg->kind;
     entry->is_copied = false;
+    entry->is_spent = false;
+    entry->is_fast = flow->is_fast && (request_id == 0 || RFI_PLANTED(18));
     if (msg->size <= RFI_LOG_BODY_MAX) {
         entry->body = rfi_log_put(&link->log, msg->body, msg->size, &entry->owner.chunk);
         if (entry->body != NULL) {
@@ -68,6 +70,8 @@ static void fill_entry(struct rfi_link *link, struct rfi_entry *entry, struct rf
 
 void rfi_link_release_entry(struct rfi_link *link, const struct rfi_entry *entry)
 {
+    if (entry->is_spent)
+        return;
     if (entry->is_copied)
         rfi_log_drop(&link->log, entry->owner.chunk);
     else
@@ -124,28 +128,49 @@ rf_err rfi_link_send_when_room(struct rfi_link *link, struct rfi_outflow *flow, 
     return rfi_link_has_room(link, flow, msg->size) ? accept(link, flow, msg, 0) : RF_EAGAIN;
 }
 
-void rfi_link_drop_entries(struct rfi_link *link, size_t count)
+/* The first entry, all of which is acknowledged or lost. */
+static void drop_entry(struct rfi_link *link)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct rfi_entry *entry = rfi_link_entry(link, 0);
-        struct rfi_outflow *flow = entry->flow;
+    const struct rfi_entry *entry = rfi_link_entry(link, 0);
+    struct rfi_outflow *flow = entry->flow;
+    bool was_sent = link->sent_count > 0;
+    if (!entry->is_spent) {
         link->ring_bytes -= entry->size;
         rfi_link_release_entry(link, entry);
-        link->ring_head = (link->ring_head + 1) & (link->ring_capacity - 1);
-        link->ring_count--;
-        link->ever_count--;
-        link->base_seq++;
-        link->inherited_count -= link->inherited_count > 0;
-        flow->entries--;
-        if (link->sent_count > 0)
-            link->sent_count--;
-        else
-            flow->to_send--; /* acknowledged before it was sent again */
-        if (flow->is_closed)
-            rfi_link_finish_flow(link, flow);
     }
-    if (count > 0)
-        link->is_wake_due = true;
+    link->ring_head = (link->ring_head + 1) & (link->ring_capacity - 1);
+    link->ring_count--;
+    link->ever_count--;
+    link->inherited_count -= link->inherited_count > 0;
+    link->sent_count -= was_sent;
+    if (flow == NULL)
+        return;
+    flow->entries--;
+    flow->to_send -= !was_sent; /* acknowledged before it was sent again */
+    if (flow->is_closed)
+        rfi_link_finish_flow(link, flow);
+}
+
+void rfi_link_drop_before(struct rfi_link *link, uint64_t seq)
+{
+    if (seq <= link->base_seq)
+        return;
+    while (link->base_seq < seq) {
+        struct rfi_entry *entry = rfi_link_entry(link, 0);
+        uint64_t left = seq - link->base_seq;
+        uint64_t count = entry->is_spent ? entry->count : 1;
+        uint64_t dropped = count < left ? count : left;
+        link->base_seq += dropped;
+        if (entry->flow == NULL)
+            link->gap_messages -= dropped;
+        if (dropped == count)
+            drop_entry(link);
+        else
+            entry->count -= dropped;
+    }
+    if (link->next_seq < seq)
+        link->next_seq = seq;
+    link->is_wake_due = true;
 }
 
 /* This life of the peer has seen nothing of the ring yet: take out what it cannot take. */
@@ -185,10 +210,12 @@ void rfi_link_start_sending(struct rfi_link *link)
             give_up_unfit(link);
     }
     link->has_settings = true;
+    rfi_link_find_losses(link);
     for (struct rfi_outflow *flow = link->flows_first; flow != NULL; flow = flow->next)
         if (flow->is_closed)
             rfi_link_finish_flow(link, flow);
     rfi_link_unpark_waiters(link);
+    rfi_link_tell_losses(link, RFI_LOST_FAST);
 }
 
 /* ---- unsequenced ---- */
@@ -405,7 +432,7 @@ static bool can_send_next(const struct rfi_link *link)
     return rfi_link_has_credit(link, entry->flow, 0, 0, entry->size);
 }
 
-static void count_sent(struct rfi_link *link, const struct rfi_entry *entry)
+static void count_sent(struct rfi_link *link, struct rfi_entry *entry, bool is_fast)
 {
     struct rfi_outflow *flow = entry->flow;
     uint32_t size = entry->size;
@@ -413,6 +440,7 @@ static void count_sent(struct rfi_link *link, const struct rfi_entry *entry)
         link->stats.resent_messages++;
     } else {
         link->ever_count++;
+        link->fresh_seq++;
         flow->waiting--;
         flow->waiting_bytes -= size;
         flow->sent++;
@@ -421,6 +449,9 @@ static void count_sent(struct rfi_link *link, const struct rfi_entry *entry)
         link->stats.sent_bytes += size;
     }
     link->sent_count++;
+    link->next_seq++;
+    if (is_fast)
+        rfi_link_spend(link, entry);
     flow->to_send--;
     if (flow->is_closed)
         rfi_link_finish_flow(link, flow);
@@ -457,29 +488,49 @@ static void put_tail(struct draft *draft, const struct rfi_entry *entry)
                                      .owner = rf_message_ref(entry->owner.msg)};
 }
 
+static void end_run(struct draft *draft, struct run *run)
+{
+    if (run->flow != NULL)
+        rfi_frame_set_run_count(draft->out, run->count_at, run->count);
+    run->flow = NULL;
+}
+
+static void begin_run(struct draft *draft, struct run *run, const struct rfi_entry *entry,
+                      uint8_t flags)
+{
+    struct rfi_outflow *flow = entry->flow;
+    end_run(draft, run);
+    if (!flow->is_announced)
+        rfi_frame_put_open(draft->out, flow->id, (uint8_t)flow->kind, flow->source_actor,
+                           flow->actor, flow->port);
+    flow->is_announced = true;
+    *run = (struct run){.flow = flow, .kind = entry->kind, .flags = flags};
+    run->count_at = rfi_frame_begin_run(draft->out, flow->id, entry->kind, flags);
+}
+
 static void put_messages(struct rfi_link *link, struct draft *draft)
 {
     struct run run = {0};
     while (can_send_next(link)) {
-        const struct rfi_entry *entry = rfi_link_entry(link, link->sent_count);
+        struct rfi_entry *entry = rfi_link_entry(link, link->sent_count);
         struct rfi_outflow *flow = entry->flow;
-        uint8_t flags = entry->request_id != 0 ? RFI_RUN_REQUESTS : 0;
+        if (flow == NULL) {
+            end_run(draft, &run);
+            if (!has_room_for(draft, RFI_SKIP_RECORD_MAX))
+                break;
+            rfi_link_put_skip(link, draft->out);
+            continue;
+        }
+        bool is_fast = entry->is_fast && rfi_link_may_go_fast(link);
+        uint8_t flags = is_fast ? RFI_RUN_FAST : entry->request_id != 0 ? RFI_RUN_REQUESTS : 0;
         bool is_same_run = fits_run(&run, entry, flags);
         size_t size = RFI_RUN_MESSAGE_HEAD_MAX + (size_t)entry->size;
         size += is_same_run ? 0 : RFI_RUN_HEAD_MAX;
         size += flow->is_announced ? 0 : RFI_OPEN_RECORD_MAX;
         if (!has_room_for(draft, size))
             break;
-        if (!is_same_run) {
-            if (run.flow != NULL)
-                rfi_frame_set_run_count(draft->out, run.count_at, run.count);
-            if (!flow->is_announced)
-                rfi_frame_put_open(draft->out, flow->id, (uint8_t)flow->kind, flow->source_actor,
-                                   flow->actor, flow->port);
-            flow->is_announced = true;
-            run = (struct run){.flow = flow, .kind = entry->kind, .flags = flags};
-            run.count_at = rfi_frame_begin_run(draft->out, flow->id, entry->kind, flags);
-        }
+        if (!is_same_run)
+            begin_run(draft, &run, entry, flags);
         bool is_tail = is_tail_worth_it(draft, entry);
         rfi_frame_put_message(draft->out, flags, entry->request_id, is_tail ? NULL : entry->body,
                               entry->size);
@@ -488,12 +539,11 @@ static void put_messages(struct rfi_link *link, struct draft *draft)
         if (is_tail)
             put_tail(draft, entry);
         run.count++;
-        count_sent(link, entry);
+        count_sent(link, entry, is_fast);
         if (is_tail)
             break;
     }
-    if (run.flow != NULL)
-        rfi_frame_set_run_count(draft->out, run.count_at, run.count);
+    end_run(draft, &run);
 }
 
 bool rfi_link_is_urgent(const struct rfi_link *link)
@@ -539,7 +589,7 @@ bool rfi_link_poll_tail(struct rfi_link *link, struct rfi_buf *out, struct rfi_t
     struct draft draft = {.out = out, .start = out->size};
     draft.tail = out_tail;
     draft.limit = draft.start + link->options.batch_bytes_max;
-    rfi_frame_put_head(out, ++link->frames_out, link->base_seq + link->sent_count, link->cursor_in);
+    rfi_frame_put_head(out, ++link->frames_out, link->next_seq, link->cursor_in);
     put_control(link, &draft);
     put_heartbeat(link, &draft, now_ns);
     put_answers(link, &draft);
@@ -563,6 +613,6 @@ bool rfi_link_poll_tail(struct rfi_link *link, struct rfi_buf *out, struct rfi_t
     link->last_send_ns = now_ns;
     link->stats.sent_frames++;
     if (RFI_PLANTED(4))
-        rfi_link_drop_entries(link, link->sent_count);
+        rfi_link_drop_before(link, link->next_seq);
     return true;
 }

@@ -101,9 +101,11 @@ static void on_room(void *owner, struct rfi_outflow *flow, void *user)
         rf_message_unref(msg);
 }
 
-static void on_lost(void *owner, struct rfi_outflow *flow, void *user, uint64_t count)
+static void on_lost(void *owner, struct rfi_outflow *flow, void *user, uint64_t count,
+                    enum rfi_loss why)
 {
     (void)owner;
+    (void)why;
     (void)flow;
     (void)user;
     require(count > 0);
