@@ -35,6 +35,11 @@ static rf_err check_words(const rf_config *config, rf_diag *diag)
                             config->wire);
     if (strcmp(config->wire, "json") == 0 && strcmp(config->transport, "tcp") == 0)
         return rfi_diag_set(diag, RF_EINVAL, "wire json goes over transport ws only");
+    if (strcmp(config->delivery, "reliable") != 0 && strcmp(config->delivery, "fast") != 0)
+        return rfi_diag_set(diag, RF_EINVAL, "delivery must be reliable or fast, not \"%.40s\"",
+                            config->delivery);
+    if (strcmp(config->delivery, "fast") == 0 && strcmp(config->wire, "json") == 0)
+        return rfi_diag_set(diag, RF_EINVAL, "delivery fast goes over wire auto only");
     rf_log_level level;
     if (rf_log_level_parse(config->log_level, &level) != RF_OK)
         return rfi_diag_set(diag, RF_EINVAL,

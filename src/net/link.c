@@ -228,6 +228,11 @@ bool rfi_link_is_up(const struct rfi_link *link)
     return link->is_up;
 }
 
+bool rfi_link_goes_fast(const struct rfi_link *link)
+{
+    return link->is_up && link->options.is_fast && link->peer_takes_fast;
+}
+
 /* ---- time ---- */
 
 static uint64_t after(uint64_t from_ns, uint64_t delay_ns)

@@ -103,6 +103,8 @@ RF_NODISCARD rf_err rfi_link_up(struct rfi_link *link, const struct rfi_native_h
 /* Messages that wait are kept; requests under way fail with RF_ENOTCONNECTED (on_answer). */
 void rfi_link_down(struct rfi_link *link);
 bool rfi_link_is_up(const struct rfi_link *link);
+/* Do messages go at level fast in this session? */
+bool rfi_link_goes_fast(const struct rfi_link *link);
 /* The node stops: from now on messages of the peer are left where they are, in the peer's outbox. They are neither
  * handed over nor acknowledged, so the peer knows what did not arrive; its requests fail with RF_ECLOSED. All else goes
  * on, so that what we sent can be acknowledged. For good: this life of ours takes nothing more. */

@@ -268,6 +268,7 @@ struct rfi_link *rfi_native_link_new(struct rfi_peer *peer)
         .batch_bytes_max = config->batch_bytes_max,
         .heartbeat_interval_ms = config->heartbeat_interval_ms,
         .is_credit_kept = true,
+        .is_fast = strcmp(config->delivery, "fast") == 0,
     };
     return rfi_link_new(&options, peer->bridge->incarnation, &rfi_bridge_link_sink, peer);
 }
