@@ -45,6 +45,7 @@ struct rfi_link *rfi_link_new(const struct rfi_link_options *options,
     link->lazy_due_ns = UINT64_MAX;
     rfi_buf_init(&link->control);
     rfi_buf_init(&link->json);
+    rfi_buf_init(&link->stage.bytes);
     return link;
 }
 
@@ -63,6 +64,7 @@ void rfi_link_free(struct rfi_link *link)
     }
     rfi_buf_fini(&link->control);
     rfi_buf_fini(&link->json);
+    rfi_buf_fini(&link->stage.bytes);
     free(link->answers);
     free(link);
 }
@@ -129,7 +131,7 @@ static void begin_session(struct rfi_link *link, uint64_t now_ns)
     link->frames_out = 0;
     link->frames_in = 0;
     link->ack_due_ns = UINT64_MAX;
-    link->unacked_messages = 0;
+    link->unacked_weight = 0;
     link->unacked_bytes = 0;
     link->heartbeat_sent = 0;
     link->heartbeat_received = 0;
@@ -212,6 +214,7 @@ void rfi_link_down(struct rfi_link *link)
         flow->is_close_sent = false;
     }
     rfi_link_park_waiters(link);
+    rfi_link_clear_stage(link);
     rfi_link_clear_unsequenced(link);
     rfi_link_close_inflows(link);
     fail_requests(link);
@@ -269,8 +272,10 @@ rf_err rfi_link_tick(struct rfi_link *link, uint64_t now_ns)
         return link->failed;
     if (now_ns >= silence_ns(link))
         return RF_ETIMEOUT;
-    if (link->ring_count == 0)
+    if (link->ring_count == 0) {
         rfi_log_trim(&link->log);
+        rfi_buf_fini(&link->stage.bytes); /* what was staged is in the ring */
+    }
     rfi_link_enter(link);
     rfi_link_leave(link);
     return RF_OK;

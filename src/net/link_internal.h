@@ -18,7 +18,8 @@
 #endif
 
 enum {
-    RFI_LINK_ACK_MESSAGES = 64,
+    RFI_LINK_ACK_WEIGHT = 16, /* of a message that its sender keeps; of level fast: 1 */
+    RFI_LINK_ACK_AT = 64 * RFI_LINK_ACK_WEIGHT,
     RFI_LINK_ACK_BYTES = 256 * 1024,
     RFI_LINK_ACK_DELAY_NS = 5 * 1000 * 1000,
     RFI_LINK_SILENT_INTERVALS = 3,
@@ -110,6 +111,18 @@ struct rfi_log {
     struct rfi_log_chunk *current, *spare; /* may be NULL */
 };
 
+/* Small messages of level fast are written at once, as records of the next frame. In the outbox they are spent. */
+struct rfi_stage {
+    struct rfi_buf bytes; /* room for the head of the frame, then the records */
+    uint64_t messages;    /* 0: there are no records */
+    /* the run at the end; NULL: none */
+    const struct rfi_outflow *flow;
+    size_t count_at;
+    uint32_t count;
+    uint8_t kind;
+    bool is_close_due; /* a flow of these messages was closed */
+};
+
 struct rfi_answer {
     uint64_t request_id;
     rf_message *msg;
@@ -155,7 +168,7 @@ struct rfi_link {
     uint32_t frames_out, frames_in; /* frame numbers, from 1 */
     uint64_t ack_due_ns;            /* UINT64_MAX: none */
     uint64_t lazy_due_ns;           /* credits that can wait a little; UINT64_MAX: none */
-    uint32_t unacked_messages;
+    uint32_t unacked_weight;        /* of messages */
     uint64_t unacked_bytes;
     uint64_t heartbeat_sent, heartbeat_received;
     uint64_t unanswered_ns, unanswered_number; /* oldest heartbeat without echo; number 0: none */
@@ -171,9 +184,11 @@ struct rfi_link {
     size_t inherited_count; /* from the head, taken before this session */
     uint64_t next_seq;      /* of the first message that was not transmitted in this session */
     uint64_t fresh_seq;     /* of the first message that was never transmitted */
+    size_t spent_count;     /* entries, gaps too */
     uint64_t gap_messages;
     uint64_t ring_bytes; /* that are kept */
     struct rfi_log log;
+    struct rfi_stage stage;
 
     /* flows that we send */
     struct rfi_outflow *flows_first, *flows_last;
@@ -219,6 +234,14 @@ void rfi_log_trim(struct rfi_log *log);
 /* ---- link_fast.c ---- */
 /* May a message go out at level fast now? */
 bool rfi_link_may_go_fast(const struct rfi_link *link);
+/* Can a message be written for the next frame? The caller found no obstacle, and made room for one more entry. */
+bool rfi_link_can_stage(const struct rfi_link *link, const struct rfi_outflow *flow, uint32_t size);
+/* Takes the message on RF_OK; the flow has its number. */
+RF_NODISCARD rf_err rfi_link_stage(struct rfi_link *link, struct rfi_outflow *flow,
+                                   rf_message *msg);
+/* Move the records into a frame that has room for them; `start` is where the frame begins. */
+void rfi_link_put_stage(struct rfi_link *link, struct rfi_buf *out, size_t start);
+void rfi_link_clear_stage(struct rfi_link *link);
 /* An entry was sent at level fast: let go of the message. */
 void rfi_link_spend(struct rfi_link *link, struct rfi_entry *entry);
 /* The peer's settings told its cursor: what is spent and not behind it did not arrive. */

@@ -65,13 +65,11 @@ static rf_err take_message(struct intake *in, struct rfi_inflow *flow, uint8_t k
     return RF_OK;
 }
 
-/* Of what the peer does not keep it wants to know now and then only. */
+/* Of what the peer does not keep it wants to know more seldom. */
 static void want_ack(struct rfi_link *link, uint32_t size, bool is_fast)
 {
-    if (!is_fast) {
-        link->unacked_messages++;
-        link->unacked_bytes += size;
-    }
+    link->unacked_weight += is_fast ? 1 : RFI_LINK_ACK_WEIGHT;
+    link->unacked_bytes += size;
     if (link->ack_due_ns == UINT64_MAX)
         link->ack_due_ns = link->now_ns + RFI_LINK_ACK_DELAY_NS;
 }
@@ -173,7 +171,7 @@ static rf_err take_skip(struct intake *in, struct rfi_frame_reader *record)
     if (link->is_deaf)
         return RF_OK;
     link->cursor_in = in->seq - 1;
-    link->unacked_messages += RFI_LINK_ACK_MESSAGES; /* at once: the peer keeps all until then */
+    link->unacked_weight = RFI_LINK_ACK_AT; /* at once: the peer keeps all until then */
     return RF_OK;
 }
 

@@ -92,6 +92,8 @@ static rf_err accept(struct rfi_link *link, struct rfi_outflow *flow, rf_message
         err = rfi_id_set_add(&link->requests, request_id);
     if (err != RF_OK)
         return err;
+    if (request_id == 0 && rfi_link_can_stage(link, flow, size))
+        return rfi_link_stage(link, flow, msg);
     link->ring_count++;
     fill_entry(link, rfi_link_entry(link, link->ring_count - 1), flow, msg, request_id);
     link->ring_bytes += size;
@@ -134,7 +136,9 @@ static void drop_entry(struct rfi_link *link)
     const struct rfi_entry *entry = rfi_link_entry(link, 0);
     struct rfi_outflow *flow = entry->flow;
     bool was_sent = link->sent_count > 0;
-    if (!entry->is_spent) {
+    if (entry->is_spent) {
+        link->spent_count--;
+    } else {
         link->ring_bytes -= entry->size;
         rfi_link_release_entry(link, entry);
     }
@@ -165,7 +169,7 @@ void rfi_link_drop_before(struct rfi_link *link, uint64_t seq)
             link->gap_messages -= dropped;
         if (dropped == count)
             drop_entry(link);
-        else
+        else if (!RFI_PLANTED(19))
             entry->count -= dropped;
     }
     if (link->next_seq < seq)
@@ -549,8 +553,8 @@ static void put_messages(struct rfi_link *link, struct draft *draft)
 bool rfi_link_is_urgent(const struct rfi_link *link)
 {
     return link->control_at < link->control.size || link->is_due_urgent || link->is_echo_due ||
-           link->answer_count > 0 || link->json_at < link->json.size || can_send_next(link) ||
-           link->unacked_messages >= RFI_LINK_ACK_MESSAGES ||
+           link->answer_count > 0 || link->json_at < link->json.size || link->stage.messages > 0 ||
+           can_send_next(link) || link->unacked_weight >= RFI_LINK_ACK_AT ||
            link->unacked_bytes >= RFI_LINK_ACK_BYTES;
 }
 
@@ -558,9 +562,10 @@ bool rfi_link_is_urgent(const struct rfi_link *link)
 static void reserve_frame(const struct rfi_link *link, struct rfi_buf *out)
 {
     size_t waiting = link->ring_count - link->sent_count;
-    if (waiting < 2 || link->ring_bytes / link->ring_count >= TAIL_BYTES_MIN)
+    size_t kept = link->ring_count - link->spent_count; /* all that waits, and more */
+    if (waiting < 2 || kept == 0 || link->ring_bytes / kept >= TAIL_BYTES_MIN)
         return;
-    size_t likely = waiting * (link->ring_bytes / link->ring_count + LIKELY_HEAD);
+    size_t likely = waiting * (link->ring_bytes / kept + LIKELY_HEAD);
     size_t most = link->options.batch_bytes_max;
     (void)rfi_buf_reserve(out,
                           (likely < most ? likely : most) + FRAME_SPARE); /* or it grows later */
@@ -589,7 +594,8 @@ bool rfi_link_poll_tail(struct rfi_link *link, struct rfi_buf *out, struct rfi_t
     struct draft draft = {.out = out, .start = out->size};
     draft.tail = out_tail;
     draft.limit = draft.start + link->options.batch_bytes_max;
-    rfi_frame_put_head(out, ++link->frames_out, link->next_seq, link->cursor_in);
+    rfi_frame_put_head(out, ++link->frames_out, link->next_seq - link->stage.messages,
+                       link->cursor_in);
     put_control(link, &draft);
     put_heartbeat(link, &draft, now_ns);
     put_answers(link, &draft);
@@ -598,7 +604,10 @@ bool rfi_link_poll_tail(struct rfi_link *link, struct rfi_buf *out, struct rfi_t
     if (link->control.size == 0 && link->answer_count == 0)
         rfi_link_put_due(link, out, draft.limit);
     put_json(link, &draft);
-    put_messages(link, &draft);
+    if (link->stage.messages > 0 && has_room_for(&draft, link->stage.bytes.size))
+        rfi_link_put_stage(link, out, draft.start);
+    if (link->stage.messages == 0)
+        put_messages(link, &draft);
     if (out->is_failed) {
         /* What the frame had is lost with the session; the outbox still has its messages. */
         link->failed = RF_ENOMEM;
@@ -607,7 +616,7 @@ bool rfi_link_poll_tail(struct rfi_link *link, struct rfi_buf *out, struct rfi_t
             rfi_tail_release(out_tail);
         return false;
     }
-    link->unacked_messages = 0;
+    link->unacked_weight = 0;
     link->unacked_bytes = 0;
     link->ack_due_ns = UINT64_MAX;
     link->last_send_ns = now_ns;

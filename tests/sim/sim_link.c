@@ -144,7 +144,7 @@ static struct {
     bool is_chaos, is_dirty, has_restarted, is_mixed;
     /* the faults of this seed, per million */
     uint32_t cut, silence, stillborn, restart, overlap, lose, twice, truncate, refuse, close, ask;
-    uint32_t send, latency_us, slow_us, large;
+    uint32_t send, latency_us, slow_us, large, sizes;
 } world;
 
 static void fail(const char *what, int a, int b, int64_t c)
@@ -444,7 +444,7 @@ static void try_send(struct flow *flow)
         return;
     if (!world.is_chaos && flow->final_left == 0)
         return;
-    uint32_t size = BODY_MIN + below(100) + (happens(world.large) ? below(20000) : 0);
+    uint32_t size = BODY_MIN + below(world.sizes) + (happens(world.large) ? below(20000) : 0);
     end->is_touched = true;
     if (!rfi_link_has_room(end->link, flow->outflow, size)) {
         flow->is_blocked = true;
@@ -706,6 +706,7 @@ static void draw_world(void)
     world.latency_us = PICK(10, 500, 5000);
     world.slow_us = PICK(1, 1000, 30000);
     world.large = PICK(0, 20000);
+    world.sizes = PICK(1, 2, 100, 100); /* alike: many of them in a row */
     world.is_dirty = world.lose + world.twice + world.truncate > 0;
 }
 

@@ -932,18 +932,19 @@ Test(link, level_fast_keeps_nothing_that_was_sent)
     }
 }
 
-Test(link, level_fast_is_acknowledged_now_and_then_only)
+Test(link, level_fast_is_acknowledged_more_seldom)
 {
     struct rfi_link_options options = fast_options;
-    options.flow_credit_messages = 1024;
+    options.flow_credit_messages = 2048;
     begin(&options, &options);
     struct rfi_outflow *flow = open_to("a");
     nodes[1].consumes = false;
-    send_all(flow, 500, 8);
+    send_all(flow, 1023, 8);
     settle();
-    cr_assert_eq(nodes[1].taken_count, 500);
-    cr_assert_eq(stats_of(&nodes[0]).unacknowledged_messages, 500);
-    settle_later();
+    cr_assert_eq(nodes[1].taken_count, 1023);
+    cr_assert_eq(stats_of(&nodes[0]).unacknowledged_messages, 1023);
+    send_all(flow, 1, 8);
+    settle();
     cr_assert_eq(stats_of(&nodes[0]).unacknowledged_messages, 0);
     end();
 }
