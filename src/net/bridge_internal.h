@@ -320,6 +320,9 @@ RF_NODISCARD rf_err rfi_intake_push_to(struct rfi_intake *intake, struct rfi_tar
                                        rf_message *msg);
 /* The same without a reply, when rfi_intakes_push_gathered is called. Errors that come later are told to the link. */
 RF_NODISCARD rf_err rfi_intake_gather(struct rfi_intake *intake, rf_message *msg);
+/* The same for messages that nobody else has; all of them are taken, or none. */
+RF_NODISCARD rf_err rfi_intake_gather_many(struct rfi_intake *intake, rf_message *const *messages,
+                                           size_t count);
 void rfi_intakes_push_gathered(struct rfi_shard *shard);
 /* Emit from every proxy of (peer, actor). Takes `msg` on RF_OK. */
 RF_NODISCARD rf_err rfi_intake_emit(struct rfi_intake *intake, rf_message *msg);
@@ -360,6 +363,7 @@ struct rfi_feed {
     struct rfi_outlet_item held; /* popped; waits for room */
     struct rfi_map *flows;       /* (source, port) -> struct rfi_feed_flow; NULL until the first */
     struct rfi_feed_flow *last_flow; /* of the message before */
+    uint32_t last_route;             /* likewise */
     struct rfi_feed_port *wanted;
     uint64_t sent;
 };

@@ -24,6 +24,7 @@ enum { CREDIT_SHIFT = 40, GATHER_MAX = 512, GATHER_BYTES_MAX = 256 << 10 };
     ((struct rfi_intake *)(void *)((char *)(pointer)-offsetof(struct rfi_intake, member)))
 
 static void push_gathered(struct rfi_intake *intake);
+static rf_err need_target(struct rfi_intake *intake);
 
 static void intake_free(struct rfi_intake *intake)
 {
@@ -186,14 +187,11 @@ rf_err rfi_intake_push_to(struct rfi_intake *intake, struct rfi_target *target, 
 
 static rf_err push_once(struct rfi_intake *intake, rf_message *msg, rf_reply *reply)
 {
-    if (intake->target == NULL) {
-        rf_err err = rfi_target_find(intake->peer->bridge->net, intake->actor, intake->port,
-                                     &intake->target);
-        if (err != RF_OK)
-            return err;
-    }
+    rf_err err = need_target(intake);
+    if (err != RF_OK)
+        return err;
     size_t size = rf_message_size(msg);
-    rf_err err = rfi_target_push(intake->target, msg, &intake->receipt, reply);
+    err = rfi_target_push(intake->target, msg, &intake->receipt, reply);
     if (err == RF_OK) {
         intake->out_messages++;
         intake->out_bytes += size;
@@ -256,25 +254,46 @@ void rfi_intakes_push_gathered(struct rfi_shard *shard)
         push_gathered(shard->gathered);
 }
 
-rf_err rfi_intake_gather(struct rfi_intake *intake, rf_message *msg)
+static rf_err need_target(struct rfi_intake *intake)
 {
-    if (intake->target == NULL) {
-        rf_err err = rfi_target_find(intake->peer->bridge->net, intake->actor, intake->port,
-                                     &intake->target);
-        if (err != RF_OK)
-            return err;
-    }
-    size_t size = rf_message_size(msg);
-    rf_err err = rfi_target_run_add(&intake->run, intake->target, msg, &intake->receipt);
-    if (err != RF_OK)
-        return err;
-    intake->run_bytes += size;
-    if (intake->run.length == 1) {
+    return intake->target != NULL ? RF_OK
+                                  : rfi_target_find(intake->peer->bridge->net, intake->actor,
+                                                    intake->port, &intake->target);
+}
+
+/* The run has messages more. */
+static void note_gathered(struct rfi_intake *intake, bool was_empty, size_t bytes)
+{
+    intake->run_bytes += bytes;
+    if (was_empty) {
         intake->next_gathered = intake->shard->gathered;
         intake->shard->gathered = intake;
     }
     if (intake->run.length >= GATHER_MAX || intake->run_bytes >= GATHER_BYTES_MAX)
         push_gathered(intake);
+}
+
+rf_err rfi_intake_gather(struct rfi_intake *intake, rf_message *msg)
+{
+    size_t size = rf_message_size(msg);
+    bool was_empty = intake->run.length == 0;
+    rf_err err = need_target(intake);
+    if (err == RF_OK)
+        err = rfi_target_run_add(&intake->run, intake->target, msg, &intake->receipt);
+    if (err == RF_OK)
+        note_gathered(intake, was_empty, size);
+    return err;
+}
+
+rf_err rfi_intake_gather_many(struct rfi_intake *intake, rf_message *const *messages, size_t count)
+{
+    bool was_empty = intake->run.length == 0;
+    rf_err err = need_target(intake);
+    if (err != RF_OK)
+        return err;
+    note_gathered(
+        intake, was_empty,
+        rfi_target_run_add_many(&intake->run, intake->target, messages, count, &intake->receipt));
     return RF_OK;
 }
 

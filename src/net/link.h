@@ -68,6 +68,11 @@ struct rfi_link_sink {
      * exactly once. request_id 0: no answer is wanted. */
     rf_err (*on_message)(void *owner, uint32_t inflow, void *user, rf_message *msg,
                          uint64_t request_id);
+    /* Many messages of a flow of kind RFI_FLOW_SEND that nobody else has, none of them a request. Takes the first ones and
+     * returns how many; when not all, the next one is rejected with `*out_err`, and those behind it come again. NULL: each
+     * comes by on_message. */
+    size_t (*on_messages)(void *owner, uint32_t inflow, void *user, rf_message *const *messages,
+                          size_t count, rf_err *out_err);
     void (*on_answer)(void *owner, uint64_t request_id, rf_err err,
                       rf_message *msg); /* takes msg */
     void (*on_subscribe)(void *owner, const char *actor, const char *port, bool is_wanted);
@@ -127,6 +132,13 @@ RF_NODISCARD rf_err rfi_link_send(struct rfi_link *link, struct rfi_outflow *flo
 /* has_room and send in one. RF_EAGAIN: there is no room, on_room follows; the message is still the caller's. */
 RF_NODISCARD rf_err rfi_link_send_when_room(struct rfi_link *link, struct rfi_outflow *flow,
                                             rf_message *msg);
+/* May messages go out on this flow as a run, without a question for each? Of so many, no larger than
+ * `*out_size_max` and with no more than `*out_bytes` together; 0: ask rfi_link_has_room. */
+size_t rfi_link_run_room(struct rfi_link *link, const struct rfi_outflow *flow, size_t most,
+                         size_t *out_bytes, size_t *out_size_max);
+/* Send a run as rfi_link_run_room has allowed it a moment ago, at least one message. Takes them all. */
+void rfi_link_send_run(struct rfi_link *link, struct rfi_outflow *flow, rf_message *const *messages,
+                       size_t count);
 /* Answer a request of the peer (takes msg, NULL with an error). Not sequenced: lost with the session. */
 void rfi_link_answer(struct rfi_link *link, uint64_t request_id, rf_err err, rf_message *msg);
 /* Want or no longer want what the peer's actor emits on a port. Kept over sessions. */

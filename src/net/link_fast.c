@@ -23,16 +23,15 @@ bool rfi_link_may_go_fast(const struct rfi_link *link)
 
 /* ---- the stage ---- */
 
-bool rfi_link_can_stage(const struct rfi_link *link, const struct rfi_outflow *flow, uint32_t size)
+size_t rfi_link_stage_room(struct rfi_link *link, const struct rfi_outflow *flow)
 {
-    if (!flow->is_fast || size > RFI_LOG_BODY_MAX || link->sent_count < link->ring_count ||
-        !rfi_link_may_go_fast(link))
-        return false;
-    size_t most = RFI_RUN_MESSAGE_HEAD_MAX + RFI_RUN_HEAD_MAX + (size_t)size;
-    if (!flow->is_announced)
-        most += RFI_OPEN_RECORD_MAX;
-    return link->stage.messages == 0 ||
-           link->stage.bytes.size + most <= link->options.batch_bytes_max;
+    struct rfi_stage *stage = &link->stage;
+    size_t used = stage->messages > 0 ? stage->bytes.size : RFI_FRAME_HEAD_SIZE;
+    size_t heads = RFI_RUN_HEAD_MAX + (flow->is_announced ? 0 : RFI_OPEN_RECORD_MAX);
+    if (!flow->is_fast || link->sent_count < link->ring_count || !rfi_link_may_go_fast(link) ||
+        used + heads >= link->options.batch_bytes_max)
+        return 0;
+    return link->options.batch_bytes_max - used - heads;
 }
 
 static void end_run(struct rfi_stage *stage)
@@ -45,7 +44,8 @@ static void end_run(struct rfi_stage *stage)
 static void begin_run(struct rfi_stage *stage, struct rfi_outflow *flow, uint8_t kind)
 {
     end_run(stage);
-    if (stage->messages == 0 && rfi_buf_reserve(&stage->bytes, RFI_FRAME_HEAD_SIZE) != NULL)
+    if (stage->messages == 0 &&
+        rfi_buf_reserve(&stage->bytes, RFI_FRAME_HEAD_SIZE + stage->likely) != NULL)
         stage->bytes.size = RFI_FRAME_HEAD_SIZE;
     if (!flow->is_announced)
         rfi_frame_put_open(&stage->bytes, flow->id, (uint8_t)flow->kind, flow->source_actor,
@@ -79,34 +79,37 @@ static void count_spent(struct rfi_link *link, struct rfi_outflow *flow, uint32_
     entry->is_spent = true;
 }
 
-rf_err rfi_link_stage(struct rfi_link *link, struct rfi_outflow *flow, rf_message *msg)
+void rfi_link_stage(struct rfi_link *link, struct rfi_outflow *flow, rf_message *const *messages,
+                    size_t count)
 {
     struct rfi_stage *stage = &link->stage;
-    if (stage->flow != flow || stage->kind != msg->kind || stage->count == RFI_RUN_MAX)
-        begin_run(stage, flow, msg->kind);
-    rfi_frame_put_message(&stage->bytes, RFI_RUN_FAST, 0, msg->body, msg->size);
-    if (stage->bytes.is_failed) {
-        link->failed = RF_ENOMEM; /* what is staged is lost with the session, and counted */
-        return RF_ENOMEM;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        rf_message *msg = messages[i];
+        if (stage->flow != flow || stage->kind != msg->kind || stage->count == RFI_RUN_MAX)
+            begin_run(stage, flow, msg->kind);
+        rfi_frame_put_message(&stage->bytes, RFI_RUN_FAST, 0, msg->body, msg->size);
+        stage->count++;
+        stage->messages++;
+        bytes += msg->size;
+        count_spent(link, flow, msg->size);
+        rf_message_unref(msg);
     }
-    stage->count++;
-    stage->messages++;
-    link->next_seq++;
-    link->fresh_seq++;
-    flow->sent++;
-    flow->sent_bytes += msg->size;
-    link->stats.sent_messages++;
-    link->stats.sent_bytes += msg->size;
-    count_spent(link, flow, msg->size);
-    rf_message_unref(msg);
-    return RF_OK;
+    link->next_seq += count;
+    link->fresh_seq += count;
+    flow->sent += count;
+    flow->sent_bytes += bytes;
+    link->stats.sent_messages += count;
+    link->stats.sent_bytes += bytes;
+    if (stage->bytes.is_failed)
+        link->failed = RF_ENOMEM; /* what is staged is lost with the session, and counted */
 }
 
 void rfi_link_clear_stage(struct rfi_link *link)
 {
     struct rfi_buf bytes = link->stage.bytes;
     rfi_buf_clear(&bytes);
-    link->stage = (struct rfi_stage){.bytes = bytes};
+    link->stage = (struct rfi_stage){.bytes = bytes, .likely = link->stage.likely};
 }
 
 void rfi_link_put_stage(struct rfi_link *link, struct rfi_buf *out, size_t start)
@@ -114,6 +117,7 @@ void rfi_link_put_stage(struct rfi_link *link, struct rfi_buf *out, size_t start
     struct rfi_stage *stage = &link->stage;
     bool is_close_due = stage->is_close_due;
     end_run(stage);
+    stage->likely = stage->bytes.size;
     if (start == 0 && out->size == RFI_FRAME_HEAD_SIZE && !out->is_failed) {
         /* The frame has nothing but its head yet: it takes the place that was left for it. */
         struct rfi_buf head = *out;

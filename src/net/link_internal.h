@@ -5,9 +5,12 @@
 #ifndef RFI_LINK_INTERNAL_H
 #define RFI_LINK_INTERNAL_H
 
+#include "core/base/copy.h"
 #include "core/message/message_internal.h"
 #include "net/frame.h"
 #include "net/link.h"
+
+#include <string.h>
 
 /* tests/sim/bug_zoo.sh builds the link with one planted bug at a time, to prove that the simulation
  * finds it. In all other builds this is the constant 0. */
@@ -99,16 +102,24 @@ struct rfi_entry {
     bool is_copied, is_fast, is_spent;
 };
 
-/* The bodies of small messages, one behind the other, until they are acknowledged. A message that is copied here is
- * free again at once, so that its maker finds it in the cache for the next one; the copies are read in the
- * order in which they were written. */
-enum { RFI_LOG_CHUNK_BYTES = 16 << 10, RFI_LOG_BODY_MAX = 512 };
+/* Small messages as a frame has them (size and body), one behind the other, until they are acknowledged. A message that
+ * is copied here is free again at once, so that its maker finds it in the cache for the next one; the copies are read in
+ * the order in which they were written, many at once. */
+enum {
+    RFI_LOG_CHUNK_BYTES = 16 << 10,
+    RFI_LOG_BODY_MAX = 512,
+    RFI_LOG_HEAD_MAX = 2,
+    RFI_LOG_SPARES_MAX = 16
+};
 struct rfi_log_chunk {
-    uint32_t used, live; /* bytes; entries that point here */
+    _Atomic(uint32_t) refs;     /* the log's, and one for each tail of a frame that lies here */
+    uint32_t used, live;        /* bytes; entries that point here */
+    struct rfi_log_chunk *next; /* of the spares */
     uint8_t bytes[RFI_LOG_CHUNK_BYTES];
 };
 struct rfi_log {
-    struct rfi_log_chunk *current, *spare; /* may be NULL */
+    struct rfi_log_chunk *current, *spares; /* may be NULL */
+    uint32_t spare_count;
 };
 
 /* Small messages of level fast are written at once, as records of the next frame. In the outbox they are spent. */
@@ -121,6 +132,7 @@ struct rfi_stage {
     uint32_t count;
     uint8_t kind;
     bool is_close_due; /* a flow of these messages was closed */
+    size_t likely;     /* bytes of the next frame: those of the last one */
 };
 
 struct rfi_answer {
@@ -189,6 +201,7 @@ struct rfi_link {
     uint64_t ring_bytes; /* that are kept */
     struct rfi_log log;
     struct rfi_stage stage;
+    bool leaves_rows; /* the frame before left its messages in the log */
 
     /* flows that we send */
     struct rfi_outflow *flows_first, *flows_last;
@@ -223,22 +236,54 @@ struct rfi_link {
 };
 
 /* ---- link_log.c ---- */
-/* Copy a body of at most RFI_LOG_BODY_MAX bytes. NULL: out of memory. */
-const uint8_t *rfi_log_put(struct rfi_log *log, const void *body, uint32_t size,
-                           struct rfi_log_chunk **out_chunk);
-/* One entry less points to the chunk. */
-void rfi_log_drop(struct rfi_log *log, struct rfi_log_chunk *chunk);
+/* The chunk that has room for a body of `size` bytes, at most RFI_LOG_BODY_MAX, and its head. NULL: out of memory. */
+struct rfi_log_chunk *rfi_log_next_chunk(struct rfi_log *log, uint32_t size);
+
+static inline uint32_t rfi_log_head_size(uint32_t body_size)
+{
+    return body_size < 0x80 ? 1 : RFI_LOG_HEAD_MAX;
+}
+
+/* Copy a body of at most RFI_LOG_BODY_MAX bytes, and its size before it; where the body is. NULL: out of memory. */
+static inline const uint8_t *rfi_log_put(struct rfi_log *log, const uint8_t *body, uint32_t size,
+                                         struct rfi_log_chunk **out_chunk)
+{
+    struct rfi_log_chunk *chunk = log->current;
+    if (chunk == NULL || RFI_LOG_CHUNK_BYTES - chunk->used < size + RFI_LOG_HEAD_MAX)
+        chunk = rfi_log_next_chunk(log, size);
+    if (chunk == NULL)
+        return NULL;
+    uint8_t *at = chunk->bytes + chunk->used;
+    if (size < 0x80) {
+        *at++ = (uint8_t)size;
+    } else {
+        *at++ = (uint8_t)(size | 0x80);
+        *at++ = (uint8_t)(size >> 7);
+    }
+    rfi_copy(at, body, size);
+    chunk->used = (uint32_t)(at - chunk->bytes) + size;
+    chunk->live++;
+    *out_chunk = chunk;
+    return at;
+}
+
+/* So many entries less point to the chunk; none when `count` is 0. */
+void rfi_log_drop(struct rfi_log *log, struct rfi_log_chunk *chunk, uint32_t count);
+/* The bytes of a chunk are read until the reference is given back, by whatever thread. */
+void rfi_log_ref_chunk(struct rfi_log_chunk *chunk);
+void rfi_log_unref_chunk(void *chunk);
 /* Give memory back that no entry points to. */
 void rfi_log_trim(struct rfi_log *log);
 
 /* ---- link_fast.c ---- */
 /* May a message go out at level fast now? */
 bool rfi_link_may_go_fast(const struct rfi_link *link);
-/* Can a message be written for the next frame? The caller found no obstacle, and made room for one more entry. */
-bool rfi_link_can_stage(const struct rfi_link *link, const struct rfi_outflow *flow, uint32_t size);
-/* Takes the message on RF_OK; the flow has its number. */
-RF_NODISCARD rf_err rfi_link_stage(struct rfi_link *link, struct rfi_outflow *flow,
-                                   rf_message *msg);
+/* How many bytes of messages, their heads included, can be written for the next frame; 0: none. The caller found no
+ * obstacle. */
+size_t rfi_link_stage_room(struct rfi_link *link, const struct rfi_outflow *flow);
+/* Takes the messages. They have room, and the ring has room for an entry of each; the flow has its number. */
+void rfi_link_stage(struct rfi_link *link, struct rfi_outflow *flow, rf_message *const *messages,
+                    size_t count);
 /* Move the records into a frame that has room for them; `start` is where the frame begins. */
 void rfi_link_put_stage(struct rfi_link *link, struct rfi_buf *out, size_t start);
 void rfi_link_clear_stage(struct rfi_link *link);

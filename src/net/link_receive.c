@@ -12,6 +12,8 @@
 
 #include <string.h>
 
+enum { TAKE_MANY_MAX = 64, SMALL_HEAD = 2 };
+
 /* One frame on its way through. */
 struct intake {
     struct rfi_link *link;
@@ -66,10 +68,10 @@ static rf_err take_message(struct intake *in, struct rfi_inflow *flow, uint8_t k
 }
 
 /* Of what the peer does not keep it wants to know more seldom. */
-static void want_ack(struct rfi_link *link, uint32_t size, bool is_fast)
+static void want_ack(struct rfi_link *link, uint32_t messages, uint64_t bytes, bool is_fast)
 {
-    link->unacked_weight += is_fast ? 1 : RFI_LINK_ACK_WEIGHT;
-    link->unacked_bytes += size;
+    link->unacked_weight += messages * (is_fast ? 1 : RFI_LINK_ACK_WEIGHT);
+    link->unacked_bytes += bytes;
     if (link->ack_due_ns == UINT64_MAX)
         link->ack_due_ns = link->now_ns + RFI_LINK_ACK_DELAY_NS;
 }
@@ -99,13 +101,87 @@ static rf_err take_one(struct intake *in, struct rfi_inflow *flow, uint8_t kind,
             rfi_link_answer(link, request_id, RF_ECLOSED, NULL);
         return RF_OK;
     }
-    want_ack(link, (uint32_t)size, (flags & RFI_RUN_FAST) != 0);
+    want_ack(link, 1, size, (flags & RFI_RUN_FAST) != 0);
     if (seq <= link->cursor_in && !RFI_PLANTED(1))
         return RF_OK; /* we have it: the peer resumed from an older cursor of ours */
     err = take_message(in, flow, kind, request_id, body, (uint32_t)size);
     if (err == RF_OK && seq > link->cursor_in)
         link->cursor_in = seq;
     return err;
+}
+
+/* The size of the message at hand, whose body `*out_body` is; -1: larger than messages that come in numbers, or not
+ * right. Does not move on. */
+static int peek_small(const struct rfi_frame_reader *reader, const uint8_t **out_body)
+{
+    const uint8_t *at = reader->bytes + reader->at;
+    size_t left = reader->size - reader->at;
+    if (left < SMALL_HEAD)
+        return -1;
+    unsigned size = *at++;
+    if (size >= 0x80) {
+        if (*at >= 0x80)
+            return -1;
+        size = (size & 0x7f) | (unsigned)*at++ << 7;
+    }
+    if (size > (size_t)(reader->bytes + reader->size - at))
+        return -1;
+    *out_body = at;
+    return (int)size;
+}
+
+/* Make messages of what comes next, as far as all is well; then what is not is found by take_one. */
+static size_t make_messages(struct intake *in, struct rfi_inflow *flow, uint8_t kind, uint8_t flags,
+                            size_t most, rf_message **out)
+{
+    struct rfi_link *link = in->link;
+    struct rfi_frame_reader *reader = &in->reader;
+    size_t count = 0;
+    uint64_t bytes = 0;
+    for (const uint8_t *body = NULL; count < most; count++) {
+        int size = peek_small(reader, &body);
+        if (size < 0 || (uint32_t)size > link->options.message_bytes_max ||
+            !rfi_link_is_granted(link, flow, (size_t)size) ||
+            rfi_message_from_body((rf_kind)kind, body, (size_t)size, &out[count]) != RF_OK)
+            break;
+        reader->at = (size_t)(body - reader->bytes) + (size_t)size;
+        flow->received++;
+        flow->received_bytes += (uint64_t)size;
+        bytes += (uint64_t)size;
+    }
+    if (count == 0)
+        return 0;
+    in->seq += count;
+    link->stats.received_messages += count;
+    link->stats.received_bytes += bytes;
+    want_ack(link, (uint32_t)count, bytes, (flags & RFI_RUN_FAST) != 0);
+    return count;
+}
+
+/* Small messages that are no requests and come for the first time: many at a time. Returns how many were taken. */
+static size_t take_many(struct intake *in, struct rfi_inflow *flow, uint8_t kind, uint8_t flags,
+                        size_t most)
+{
+    struct rfi_link *link = in->link;
+    rf_message *messages[TAKE_MANY_MAX];
+    if (link->sink->on_messages == NULL || link->is_deaf || in->seq <= link->cursor_in ||
+        flow->refused != RF_OK || flow->kind != RFI_FLOW_SEND)
+        return 0;
+    size_t count =
+        make_messages(in, flow, kind, flags, most < TAKE_MANY_MAX ? most : TAKE_MANY_MAX, messages);
+    if (count == 0)
+        return 0;
+    for (size_t i = 0; i < count; i++) {
+        rf_err reason = RF_OK;
+        i += link->sink->on_messages(link->owner, flow->number, flow->user, messages + i, count - i,
+                                     &reason);
+        if (i == count)
+            break;
+        rfi_link_reject(link, flow, messages[i]->size, reason);
+        rf_message_unref(messages[i]);
+    }
+    link->cursor_in = in->seq - 1;
+    return count;
 }
 
 static rf_err check_flags(const struct intake *in, uint8_t flags)
@@ -141,8 +217,14 @@ static rf_err take_run(struct intake *in)
         return err;
     if (count == 0)
         return refuse(in, RF_EPROTO, reader->at, "a run without messages");
-    for (uint16_t i = 0; i < count && err == RF_OK; i++)
-        err = take_one(in, flow, kind, flags);
+    for (size_t left = count; left > 0 && err == RF_OK;) {
+        size_t taken = (flags & RFI_RUN_REQUESTS) == 0 ? take_many(in, flow, kind, flags, left) : 0;
+        if (taken == 0) {
+            err = take_one(in, flow, kind, flags);
+            taken = 1;
+        }
+        left -= taken;
+    }
     return err;
 }
 

@@ -20,7 +20,8 @@ enum {
     ANSWER_HEAD_MAX = 24,
     LIKELY_HEAD = 2,
     FRAME_SPARE = 256,
-    TAIL_BYTES_MIN = 32 << 10
+    TAIL_BYTES_MIN = 32 << 10,
+    ROW_TAIL_BYTES_MIN = 2 << 10
 };
 
 /* ---- the outbox ---- */
@@ -30,9 +31,12 @@ struct rfi_entry *rfi_link_entry(struct rfi_link *link, size_t index)
     return &link->ring[(link->ring_head + index) & (link->ring_capacity - 1)];
 }
 
-static rf_err grow_ring(struct rfi_link *link)
+/* Room for `more` entries. */
+static rf_err grow_ring(struct rfi_link *link, size_t more)
 {
     size_t capacity = link->ring_capacity == 0 ? FIRST_CAPACITY : link->ring_capacity * 2;
+    while (capacity - link->ring_count < more)
+        capacity *= 2;
     struct rfi_entry *ring = calloc(capacity, sizeof *ring);
     if (ring == NULL)
         return RF_ENOMEM;
@@ -73,7 +77,7 @@ void rfi_link_release_entry(struct rfi_link *link, const struct rfi_entry *entry
     if (entry->is_spent)
         return;
     if (entry->is_copied)
-        rfi_log_drop(&link->log, entry->owner.chunk);
+        rfi_log_drop(&link->log, entry->owner.chunk, 1);
     else
         rf_message_unref(entry->owner.msg);
 }
@@ -85,15 +89,18 @@ static rf_err accept(struct rfi_link *link, struct rfi_outflow *flow, rf_message
     uint32_t size = msg->size;
     rf_err err = RF_OK;
     if (link->ring_count == link->ring_capacity)
-        err = grow_ring(link);
+        err = grow_ring(link, 1);
     if (err == RF_OK && flow->id == RFI_NO_FLOW)
         err = rfi_link_assign_id(link, flow);
     if (err == RF_OK && request_id != 0)
         err = rfi_id_set_add(&link->requests, request_id);
     if (err != RF_OK)
         return err;
-    if (request_id == 0 && rfi_link_can_stage(link, flow, size))
-        return rfi_link_stage(link, flow, msg);
+    if (flow->is_fast && request_id == 0 && size <= RFI_LOG_BODY_MAX &&
+        rfi_link_stage_room(link, flow) >= size + RFI_LOG_HEAD_MAX) {
+        rfi_link_stage(link, flow, &msg, 1);
+        return RF_OK;
+    }
     link->ring_count++;
     fill_entry(link, rfi_link_entry(link, link->ring_count - 1), flow, msg, request_id);
     link->ring_bytes += size;
@@ -130,29 +137,132 @@ rf_err rfi_link_send_when_room(struct rfi_link *link, struct rfi_outflow *flow, 
     return rfi_link_has_room(link, flow, msg->size) ? accept(link, flow, msg, 0) : RF_EAGAIN;
 }
 
-/* The first entry, all of which is acknowledged or lost. */
-static void drop_entry(struct rfi_link *link)
+static size_t smaller(size_t a, size_t b)
 {
-    const struct rfi_entry *entry = rfi_link_entry(link, 0);
-    struct rfi_outflow *flow = entry->flow;
-    bool was_sent = link->sent_count > 0;
-    if (entry->is_spent) {
-        link->spent_count--;
-    } else {
-        link->ring_bytes -= entry->size;
-        rfi_link_release_entry(link, entry);
+    return a < b ? a : b;
+}
+
+size_t rfi_link_run_room(struct rfi_link *link, const struct rfi_outflow *flow, size_t most,
+                         size_t *out_bytes, size_t *out_size_max)
+{
+    bool is_plain = link->is_up && link->has_settings && link->failed == RF_OK &&
+                    link->waiters_first == NULL && flow->id != RFI_NO_FLOW &&
+                    flow->wait == RFI_WAIT_NONE && flow->is_named_well && !flow->is_closed &&
+                    link->peer_message_bytes_max >= RFI_LOG_BODY_MAX;
+    if (!is_plain)
+        return 0;
+    uint64_t under_way = flow->sent - flow->consumed + flow->waiting;
+    uint64_t bytes = flow->sent_bytes - flow->consumed_bytes + flow->waiting_bytes;
+    if (under_way >= link->window || bytes >= link->window_bytes ||
+        link->ring_count >= link->options.outbox_messages_max ||
+        link->ring_bytes >= link->options.link_credit_bytes)
+        return 0;
+    most = smaller(most, (size_t)(link->window - under_way));
+    most = smaller(most, link->options.outbox_messages_max - link->ring_count);
+    if (link->ring_capacity - link->ring_count < most && grow_ring(link, most) != RF_OK)
+        return 0;
+    *out_bytes = smaller((size_t)(link->window_bytes - bytes),
+                         (size_t)(link->options.link_credit_bytes - link->ring_bytes));
+    *out_size_max = RFI_LOG_BODY_MAX;
+    return most;
+}
+
+/* As many from the front as the next frame has room for. */
+static size_t stage_run(struct rfi_link *link, struct rfi_outflow *flow,
+                        rf_message *const *messages, size_t count)
+{
+    size_t room = rfi_link_stage_room(link, flow);
+    size_t fitting = 0;
+    for (; fitting < count; fitting++) {
+        size_t size = (size_t)messages[fitting]->size + RFI_LOG_HEAD_MAX;
+        if (size > room)
+            break;
+        room -= size;
     }
-    link->ring_head = (link->ring_head + 1) & (link->ring_capacity - 1);
-    link->ring_count--;
-    link->ever_count--;
-    link->inherited_count -= link->inherited_count > 0;
-    link->sent_count -= was_sent;
+    rfi_link_stage(link, flow, messages, fitting);
+    return fitting;
+}
+
+void rfi_link_send_run(struct rfi_link *link, struct rfi_outflow *flow, rf_message *const *messages,
+                       size_t count)
+{
+    size_t staged = flow->is_fast ? stage_run(link, flow, messages, count) : 0;
+    messages += staged;
+    count -= staged;
+    uint64_t bytes = 0;
+    size_t mask = link->ring_capacity - 1;
+    size_t end = link->ring_head + link->ring_count;
+    for (size_t i = 0; i < count; i++) {
+        bytes += messages[i]->size;
+        fill_entry(link, &link->ring[(end + i) & mask], flow, messages[i], 0);
+    }
+    link->ring_count += count;
+    link->ring_bytes += bytes;
+    flow->entries += (uint32_t)count;
+    flow->to_send += (uint32_t)count;
+    flow->waiting += (uint32_t)count;
+    flow->waiting_bytes += bytes;
+}
+
+/* Let go of up to `most` entries from the head, those of one flow that follow each other; adds up their bytes. */
+static size_t release_row(struct rfi_link *link, size_t most, uint64_t *bytes)
+{
+    const struct rfi_outflow *flow = rfi_link_entry(link, 0)->flow;
+    struct rfi_log_chunk *chunk = NULL;
+    uint32_t chunk_count = 0;
+    size_t count = 0;
+    for (; count < most; count++) {
+        const struct rfi_entry *entry = rfi_link_entry(link, count);
+        if (entry->flow != flow || entry->is_spent)
+            break;
+        *bytes += entry->size;
+        if (!entry->is_copied) {
+            rf_message_unref(entry->owner.msg);
+        } else if (entry->owner.chunk == chunk) {
+            chunk_count++;
+        } else {
+            rfi_log_drop(&link->log, chunk, chunk_count);
+            chunk = entry->owner.chunk;
+            chunk_count = 1;
+        }
+    }
+    rfi_log_drop(&link->log, chunk, chunk_count);
+    return count;
+}
+
+/* `row` entries at the head are acknowledged or lost. */
+static void drop_row(struct rfi_link *link, size_t row)
+{
+    struct rfi_outflow *flow = rfi_link_entry(link, 0)->flow;
+    bool is_sent = link->sent_count > 0; /* or acknowledged before it was sent again */
+    link->ring_head = (link->ring_head + row) & (link->ring_capacity - 1);
+    link->ring_count -= row;
+    link->ever_count -= row;
+    link->inherited_count -= smaller(row, link->inherited_count);
+    if (is_sent)
+        link->sent_count -= row;
     if (flow == NULL)
         return;
-    flow->entries--;
-    flow->to_send -= !was_sent; /* acknowledged before it was sent again */
+    flow->entries -= (uint32_t)row;
+    if (!is_sent)
+        flow->to_send -= (uint32_t)row;
     if (flow->is_closed)
         rfi_link_finish_flow(link, flow);
+}
+
+/* Up to `most` messages of the spent entry at the head; returns how many. */
+static uint64_t drop_spent(struct rfi_link *link, struct rfi_entry *entry, uint64_t most)
+{
+    uint64_t count = entry->count < most ? entry->count : most;
+    if (entry->flow == NULL)
+        link->gap_messages -= count;
+    if (count < entry->count) {
+        entry->count -= RFI_PLANTED(19) ? 0 : count;
+        return count;
+    }
+    link->spent_count--;
+    drop_row(link, 1);
+    return count;
 }
 
 void rfi_link_drop_before(struct rfi_link *link, uint64_t seq)
@@ -162,15 +272,16 @@ void rfi_link_drop_before(struct rfi_link *link, uint64_t seq)
     while (link->base_seq < seq) {
         struct rfi_entry *entry = rfi_link_entry(link, 0);
         uint64_t left = seq - link->base_seq;
-        uint64_t count = entry->is_spent ? entry->count : 1;
-        uint64_t dropped = count < left ? count : left;
-        link->base_seq += dropped;
-        if (entry->flow == NULL)
-            link->gap_messages -= dropped;
-        if (dropped == count)
-            drop_entry(link);
-        else if (!RFI_PLANTED(19))
-            entry->count -= dropped;
+        if (entry->is_spent) {
+            link->base_seq += drop_spent(link, entry, left);
+            continue;
+        }
+        uint64_t bytes = 0;
+        size_t most = link->sent_count > 0 ? link->sent_count : link->ring_count;
+        size_t row = release_row(link, smaller(most, left), &bytes);
+        link->ring_bytes -= bytes;
+        link->base_seq += row;
+        drop_row(link, row);
     }
     if (link->next_seq < seq)
         link->next_seq = seq;
@@ -436,6 +547,32 @@ static bool can_send_next(const struct rfi_link *link)
     return rfi_link_has_credit(link, entry->flow, 0, 0, entry->size);
 }
 
+/* `count` entries of one flow and kind, none of them sent before, that lie behind each other in the log from `first` on
+ * and have together no more than `room` bytes there: how many, and how many bytes. */
+static size_t find_row(struct rfi_link *link, const struct rfi_entry *first, size_t most,
+                       size_t room, size_t *out_bytes, uint64_t *out_bodies)
+{
+    const uint8_t *begin = first->body - rfi_log_head_size(first->size);
+    const uint8_t *end = begin;
+    uint64_t bodies = 0;
+    size_t count = 0;
+    for (; count < most; count++) {
+        const struct rfi_entry *entry = rfi_link_entry(link, link->sent_count + count);
+        size_t head = rfi_log_head_size(entry->size);
+        bool is_next = entry->is_copied && entry->owner.chunk == first->owner.chunk &&
+                       entry->body == end + head && entry->flow == first->flow &&
+                       entry->kind == first->kind && entry->request_id == 0;
+        const uint8_t *next_end = entry->body + entry->size;
+        if (!is_next || (size_t)(next_end - begin) > room)
+            break;
+        end = next_end;
+        bodies += entry->size;
+    }
+    *out_bytes = (size_t)(end - begin);
+    *out_bodies = bodies;
+    return count;
+}
+
 static void count_sent(struct rfi_link *link, struct rfi_entry *entry, bool is_fast)
 {
     struct rfi_outflow *flow = entry->flow;
@@ -512,9 +649,59 @@ static void begin_run(struct draft *draft, struct run *run, const struct rfi_ent
     run->count_at = rfi_frame_begin_run(draft->out, flow->id, entry->kind, flags);
 }
 
+/* Many small messages behind each other in the log go into the run in one piece, or stay where they are and end the
+ * frame: then true. Those that never went out and were taken in this session alone: they are within their credit. */
+static bool put_row(struct rfi_link *link, struct draft *draft, struct run *run)
+{
+    if (link->sent_count < link->ever_count || link->sent_count < link->inherited_count)
+        return false;
+    const struct rfi_entry *first = rfi_link_entry(link, link->sent_count);
+    struct rfi_outflow *flow = first->flow;
+    size_t most = smaller(link->ring_count - link->sent_count, RFI_RUN_MAX - run->count);
+    size_t bytes = 0;
+    uint64_t bodies = 0;
+    if (!first->is_copied || draft->out->size > draft->limit || flow != run->flow ||
+        first->kind != run->kind || run->flags != 0)
+        return false;
+    size_t count = find_row(link, first, most, draft->limit - draft->out->size, &bytes, &bodies);
+    if (count == 0)
+        return false;
+    const uint8_t *at = first->body - rfi_log_head_size(first->size);
+    bool is_tail = draft->tail != NULL && bytes >= ROW_TAIL_BYTES_MIN;
+    if (is_tail) {
+        struct rfi_log_chunk *chunk = first->owner.chunk;
+        rfi_log_ref_chunk(chunk);
+        link->leaves_rows = true;
+        *draft->tail = (struct rfi_tail){.data = chunk->bytes + (at - chunk->bytes),
+                                         .size = bytes,
+                                         .release = rfi_log_unref_chunk,
+                                         .owner = chunk};
+    } else {
+        rfi_buf_append(draft->out, at, bytes);
+        if (draft->out->is_failed)
+            return false;
+    }
+    run->count += (uint32_t)count;
+    link->sent_count += count;
+    link->ever_count += count;
+    link->next_seq += count;
+    link->fresh_seq += count;
+    link->stats.sent_messages += count;
+    link->stats.sent_bytes += bodies;
+    flow->waiting -= (uint32_t)count;
+    flow->waiting_bytes -= bodies;
+    flow->sent += count;
+    flow->sent_bytes += bodies;
+    flow->to_send -= (uint32_t)count;
+    if (flow->is_closed)
+        rfi_link_finish_flow(link, flow);
+    return is_tail;
+}
+
 static void put_messages(struct rfi_link *link, struct draft *draft)
 {
     struct run run = {0};
+    link->leaves_rows = false;
     while (can_send_next(link)) {
         struct rfi_entry *entry = rfi_link_entry(link, link->sent_count);
         struct rfi_outflow *flow = entry->flow;
@@ -546,6 +733,8 @@ static void put_messages(struct rfi_link *link, struct draft *draft)
         count_sent(link, entry, is_fast);
         if (is_tail)
             break;
+        if (link->sent_count < link->ring_count && put_row(link, draft, &run))
+            break;
     }
     end_run(draft, &run);
 }
@@ -563,7 +752,7 @@ static void reserve_frame(const struct rfi_link *link, struct rfi_buf *out)
 {
     size_t waiting = link->ring_count - link->sent_count;
     size_t kept = link->ring_count - link->spent_count; /* all that waits, and more */
-    if (waiting < 2 || kept == 0 || link->ring_bytes / kept >= TAIL_BYTES_MIN)
+    if (waiting < 2 || kept == 0 || link->ring_bytes / kept >= TAIL_BYTES_MIN || link->leaves_rows)
         return;
     size_t likely = waiting * (link->ring_bytes / kept + LIKELY_HEAD);
     size_t most = link->options.batch_bytes_max;

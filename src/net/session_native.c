@@ -152,6 +152,14 @@ static void on_flow_closed(void *owner, uint32_t inflow, void *user)
         rfi_intake_close(user);
 }
 
+static void refuse_one(const struct rfi_intake *intake, rf_err err)
+{
+    struct rfi_peer *peer = intake->peer;
+    rfi_dead_letters_add(&peer->bridge->dead_letters, rfi_dead_reason_of(err), 1, peer->id,
+                         intake->actor, intake->port);
+    rfi_network_count_dropped(peer->bridge->net, 1);
+}
+
 static rf_err on_message(void *owner, uint32_t inflow, void *user, rf_message *msg,
                          uint64_t request_id)
 {
@@ -178,10 +186,23 @@ static rf_err on_message(void *owner, uint32_t inflow, void *user, rf_message *m
         inquiry->request_id = 0;
         rfi_reply_fail(reply, err);
     }
-    rfi_dead_letters_add(&peer->bridge->dead_letters, rfi_dead_reason_of(err), 1, peer->id,
-                         intake->actor, intake->port);
-    rfi_network_count_dropped(peer->bridge->net, 1);
+    refuse_one(intake, err);
     return err;
+}
+
+static size_t on_messages(void *owner, uint32_t inflow, void *user, rf_message *const *messages,
+                          size_t count, rf_err *out_err)
+{
+    (void)owner, (void)inflow;
+    struct rfi_intake *intake = user;
+    *out_err = RF_ENOMEM;
+    if (intake == NULL)
+        return 0;
+    *out_err = rfi_intake_gather_many(intake, messages, count);
+    if (*out_err == RF_OK)
+        return count;
+    refuse_one(intake, *out_err);
+    return 0;
 }
 
 static void on_reject(void *owner, struct rfi_outflow *flow, void *user, rf_err reason,
@@ -237,6 +258,7 @@ const struct rfi_link_sink rfi_bridge_link_sink = {
     .on_flow = on_flow,
     .on_flow_closed = on_flow_closed,
     .on_message = on_message,
+    .on_messages = on_messages,
     .on_answer = on_answer,
     .on_subscribe = on_subscribe,
     .on_reject = on_reject,

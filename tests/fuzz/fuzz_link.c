@@ -67,6 +67,15 @@ static rf_err on_message(void *owner, uint32_t inflow, void *user, rf_message *m
     return RF_OK;
 }
 
+static size_t on_messages(void *owner, uint32_t inflow, void *user, rf_message *const *messages,
+                          size_t count, rf_err *out_err)
+{
+    for (size_t i = 0; i < count; i++)
+        if ((*out_err = on_message(owner, inflow, user, messages[i], 0)) != RF_OK)
+            return i;
+    return count;
+}
+
 static void on_answer(void *owner, uint64_t request_id, rf_err err, rf_message *msg)
 {
     (void)owner;
@@ -120,9 +129,9 @@ static void on_json(void *owner, const char *text, size_t size)
     require(sum <= 255 * size); /* all of it can be read */
 }
 
-static const struct rfi_link_sink sink = {on_flow,   on_flow_closed, on_message,
-                                          on_answer, on_subscribe,   on_reject,
-                                          on_room,   on_lost,        on_json};
+static const struct rfi_link_sink sink = {on_flow,   on_flow_closed, on_message, on_messages,
+                                          on_answer, on_subscribe,   on_reject,  on_room,
+                                          on_lost,   on_json};
 
 static void start_node(int which)
 {

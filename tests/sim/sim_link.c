@@ -31,6 +31,7 @@ enum {
     WIRE_MAX = 1 << 12,
     REQUESTS_MAX = 1 << 14,
     BODY_MIN = 16,
+    RUN_MAX = 40,
     FINAL_MESSAGES = 3,
     US = 1000,
     MS = 1000 * 1000,
@@ -144,7 +145,7 @@ static struct {
     bool is_chaos, is_dirty, has_restarted, is_mixed;
     /* the faults of this seed, per million */
     uint32_t cut, silence, stillborn, restart, overlap, lose, twice, truncate, refuse, close, ask;
-    uint32_t send, latency_us, slow_us, large, sizes;
+    uint32_t send, latency_us, slow_us, large, sizes, run;
 } world;
 
 static void fail(const char *what, int a, int b, int64_t c)
@@ -343,6 +344,15 @@ static rf_err on_message(void *owner, uint32_t inflow, void *user, rf_message *m
     return RF_OK;
 }
 
+static size_t on_messages(void *owner, uint32_t inflow, void *user, rf_message *const *messages,
+                          size_t count, rf_err *out_err)
+{
+    for (size_t i = 0; i < count; i++)
+        if ((*out_err = on_message(owner, inflow, user, messages[i], 0)) != RF_OK)
+            return i;
+    return count;
+}
+
 static void on_answer(void *owner, uint64_t request_id, rf_err err, rf_message *msg)
 {
     struct end *end = owner;
@@ -408,9 +418,9 @@ static void on_json(void *owner, const char *text, size_t size)
     (void)size;
 }
 
-static const struct rfi_link_sink sink = {on_flow,   on_flow_closed, on_message,
-                                          on_answer, on_subscribe,   on_reject,
-                                          on_room,   on_lost,        on_json};
+static const struct rfi_link_sink sink = {on_flow,   on_flow_closed, on_message, on_messages,
+                                          on_answer, on_subscribe,   on_reject,  on_room,
+                                          on_lost,   on_json};
 
 /* ---- the application ---- */
 
@@ -437,6 +447,33 @@ static uint64_t make_request(const struct flow *flow)
     return request->id;
 }
 
+/* A run of small messages, where there is room for one. */
+static bool try_run(struct end *end, struct flow *flow)
+{
+    rf_message *messages[RUN_MAX];
+    size_t bytes = 0, size_max = 0, count = 0;
+    size_t left = MESSAGES_MAX - flow->sent;
+    if (!world.is_chaos && flow->final_left < left)
+        left = flow->final_left;
+    size_t most = 1 + below(RUN_MAX);
+    most =
+        rfi_link_run_room(end->link, flow->outflow, most < left ? most : left, &bytes, &size_max);
+    while (count < most) {
+        uint32_t size = BODY_MIN + below(world.sizes + world.sizes / 2);
+        if (size > bytes || size > size_max)
+            break;
+        bytes -= size;
+        messages[count++] = make_message(flow, size);
+        flow->is_fast[flow->sent] = flow->outflow->is_fast;
+        flow->fate[flow->sent++] = FATE_OPEN;
+        if (!world.is_chaos)
+            flow->final_left--;
+    }
+    if (count > 0)
+        rfi_link_send_run(end->link, flow->outflow, messages, count);
+    return count > 0;
+}
+
 static void try_send(struct flow *flow)
 {
     struct end *end = end_of(flow->from, flow->to);
@@ -446,6 +483,8 @@ static void try_send(struct flow *flow)
         return;
     uint32_t size = BODY_MIN + below(world.sizes) + (happens(world.large) ? below(20000) : 0);
     end->is_touched = true;
+    if (happens(world.run) && try_run(end, flow))
+        return;
     if (!rfi_link_has_room(end->link, flow->outflow, size)) {
         flow->is_blocked = true;
         return;
@@ -707,6 +746,7 @@ static void draw_world(void)
     world.slow_us = PICK(1, 1000, 30000);
     world.large = PICK(0, 20000);
     world.sizes = PICK(1, 2, 100, 100); /* alike: many of them in a row */
+    world.run = PICK(0, 300000, 900000);
     world.is_dirty = world.lose + world.twice + world.truncate > 0;
 }
 

@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -16,10 +17,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { NODES = 8, GUESTS = 2, WATCHDOG_S = 100, DRAIN_MS = 20000, ROUND_MS = 100 };
+enum { NODES = 8, GUESTS = 2, WATCHDOG_S = 100, DRAIN_MS = 20000 };
+enum { ROUND_MESSAGES = 10000, TRIES_MAX = 100000 };
 
 static _Atomic(uint64_t) taken, received, consumed, runs, losses;
 static _Atomic(bool) is_over;
+static sem_t loaded; /* posted when a round has had its load */
 static unsigned seed;
 
 static void check(bool is_true, const char *text)
@@ -59,6 +62,8 @@ static rf_err step(rf_context *ctx, void *user, size_t port, rf_message *msg)
     check(!atomic_exchange_explicit(&state->is_running, true, memory_order_relaxed),
           "an actor runs twice at once");
     uint64_t count = atomic_fetch_add_explicit(&received, 1, memory_order_relaxed);
+    if (count + 1 == ROUND_MESSAGES)
+        (void)sem_post(&loaded);
     if (count % 997 == 0) {
         uint64_t until_ns = rfi_clock_ns() + 400000; /* long enough to be left to the workers */
         while (rfi_clock_ns() < until_ns)
@@ -183,9 +188,12 @@ static void *change_topology(void *arg)
     rf_network *net = arg;
     uint32_t random = seed * 3;
     uint64_t changes = 0;
+    uint32_t tries = 0;
     char one[16];
     char two[16];
-    while (!atomic_load(&is_over)) {
+    /* At least one change, also by a thread that did not get its turn before the end. */
+    while (!atomic_load(&is_over) || (changes == 0 && tries < TRIES_MAX)) {
+        tries++;
         name_node(one, next_random(&random));
         name_node(two, next_random(&random));
         switch (next_random(&random) % 6) {
@@ -234,14 +242,15 @@ static void run_round(uint32_t workers, bool is_drained)
     check(rf_network_register(net, &component) == RF_OK, "register");
     check(rf_network_start(net) == RF_OK, "start");
     atomic_store(&is_over, false);
+    check(sem_init(&loaded, 0, 0) == 0, "no semaphore");
     for (uint32_t i = 0; i < GUESTS; i++) {
         guests[i] = (struct guest){.net = net, .random = seed + i};
         check(pthread_create(&guests[i].thread, NULL, run_guest, &guests[i]) == 0, "no thread");
     }
     for (int i = 0; i < 3; i++)
         check(pthread_create(&threads[i], NULL, parts[i], net) == 0, "no thread");
-    const struct timespec pause = {.tv_nsec = ROUND_MS * 1000000L}; /* under load */
-    (void)nanosleep(&pause, NULL);
+    while (sem_wait(&loaded) != 0) /* and it goes on until is_over */
+        continue;
     if (!is_drained)
         rf_network_stop(net);
     atomic_store(&is_over, true);
@@ -249,6 +258,7 @@ static void run_round(uint32_t workers, bool is_drained)
         (void)pthread_join(guests[i].thread, NULL);
     for (int i = 0; i < 3; i++)
         (void)pthread_join(threads[i], NULL);
+    (void)sem_destroy(&loaded);
     if (is_drained)
         check(rf_network_drain(net, DRAIN_MS) == RF_OK, "not drained");
     rf_network_get_stats(net, &stats);

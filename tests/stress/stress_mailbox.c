@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The state machine of the mailbox under many producers and consumers: one token, nothing lost, order kept,
- * an exact close. Arguments: [seconds] [seed]. Prints what it did; ends with 0 or aborts.
+ * an exact close. Arguments: [seconds, about] [seed]. Prints what it did; ends with 0 or aborts.
  *
  * Several boxes are shared by producers who push to them at random; a pool of consumers takes tokens from a
  * plain locked list, so that only the mailbox itself is under test. A second phase closes boxes under load and
@@ -9,11 +9,13 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum { BOXES = 4, PRODUCERS = 3, CONSUMERS = 3, BATCH = 7 };
+enum { BOXES = 4, PRODUCERS = 3, CONSUMERS = 3, BATCH = 7, ROUNDS = 8 };
+enum { ITEMS_A_SECOND = 480000, REFUSALS = 500 }; /* of one producer */
 
 struct item {
     struct rfi_delivery delivery; /* first */
@@ -24,7 +26,7 @@ struct item {
 struct tested_box {
     struct rfi_mailbox box; /* first */
     struct tested_box *next;
-    _Atomic(uint64_t) accepted, consumed, refused;
+    _Atomic(uint64_t) accepted, consumed;
     uint64_t seen[PRODUCERS]; /* owner: the token */
     _Atomic(int) runners;
     bool is_finished; /* owner: the token */
@@ -35,9 +37,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct tested_box *ready;
 static bool is_over;
-static _Atomic(bool) is_stopped;
+static sem_t loaded; /* posted by each producer that has pushed its share */
 static unsigned seed;
-static double seconds;
+static uint64_t share;
 
 static void check(bool is_true, const char *text)
 {
@@ -70,12 +72,14 @@ static uint32_t next_random(uint32_t *state)
     return *state >> 8;
 }
 
+/* Pushes until the boxes have been closed for a while. */
 static void *produce(void *arg)
 {
     uint32_t id = *(const uint32_t *)arg;
     uint32_t random = seed + id * 977;
     uint64_t numbers[BOXES] = {0};
-    while (!atomic_load(&is_stopped)) {
+    uint64_t accepted = 0;
+    for (int refused = 0; refused < REFUSALS;) {
         struct tested_box *tested = &boxes[next_random(&random) % BOXES];
         struct item *item = calloc(1, sizeof *item);
         uint32_t count;
@@ -84,7 +88,7 @@ static void *produce(void *arg)
         item->number = numbers[tested - boxes] + 1;
         switch (rfi_mailbox_push(&tested->box, &item->delivery.node, &count)) {
         case RFI_PUSH_REFUSED:
-            atomic_fetch_add(&tested->refused, 1);
+            refused++;
             free(item);
             continue;
         case RFI_PUSH_FIRST:
@@ -94,6 +98,8 @@ static void *produce(void *arg)
             break;
         }
         numbers[tested - boxes]++;
+        if (++accepted == share)
+            (void)sem_post(&loaded);
         atomic_fetch_add(&tested->accepted, 1);
         if (rfi_mailbox_depth(&tested->box) > 2000)
             (void)sched_yield();
@@ -147,13 +153,6 @@ static void *consume(void *arg)
     return NULL;
 }
 
-static void pause_for(double time)
-{
-    struct timespec wait = {.tv_sec = (time_t)time,
-                            .tv_nsec = (long)((time - (double)(time_t)time) * 1e9)};
-    (void)nanosleep(&wait, NULL);
-}
-
 /* One round: run, close every box under load, stop, count. */
 static uint64_t run_round(void)
 {
@@ -162,7 +161,7 @@ static uint64_t run_round(void)
     uint32_t ids[PRODUCERS];
     uint64_t consumed = 0;
     is_over = false;
-    atomic_store(&is_stopped, false);
+    check(sem_init(&loaded, 0, 0) == 0, "no semaphore");
     for (int i = 0; i < BOXES; i++) {
         boxes[i] = (struct tested_box){.next = NULL};
         rfi_mailbox_init(&boxes[i].box, &ops, 100, false);
@@ -173,12 +172,12 @@ static uint64_t run_round(void)
     }
     for (int i = 0; i < CONSUMERS; i++)
         check(pthread_create(&consumers[i], NULL, consume, NULL) == 0, "no thread");
-    pause_for(seconds / 8);
+    for (int i = 0; i < PRODUCERS; i++)
+        while (sem_wait(&loaded) != 0)
+            continue;
     for (int i = 0; i < BOXES; i++)
         if (rfi_mailbox_close(&boxes[i].box, NULL))
             schedule(&boxes[i].box);
-    pause_for(0.005); /* pushes that are refused */
-    atomic_store(&is_stopped, true);
     for (int i = 0; i < PRODUCERS; i++)
         (void)pthread_join(producers[i], NULL);
     pthread_mutex_lock(&lock);
@@ -187,6 +186,7 @@ static uint64_t run_round(void)
     pthread_mutex_unlock(&lock);
     for (int i = 0; i < CONSUMERS; i++)
         (void)pthread_join(consumers[i], NULL);
+    (void)sem_destroy(&loaded);
     for (int i = 0; i < BOXES; i++) {
         check(boxes[i].is_finished, "a closed box was not drained");
         check(atomic_load(&boxes[i].accepted) == atomic_load(&boxes[i].consumed),
@@ -199,13 +199,14 @@ static uint64_t run_round(void)
 
 int main(int argc, char **argv)
 {
-    seconds = argc > 1 ? strtod(argv[1], NULL) : 2;
+    double seconds = argc > 1 ? strtod(argv[1], NULL) : 2;
+    share = (uint64_t)(seconds * ITEMS_A_SECOND / ROUNDS) + 1;
     seed = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : (unsigned)time(NULL);
     uint64_t consumed = 0;
-    for (int round = 0; round < 8; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
         consumed += run_round();
         seed++;
     }
-    printf("stress_mailbox: %llu messages, seed %u\n", (unsigned long long)consumed, seed - 8);
+    printf("stress_mailbox: %llu messages, seed %u\n", (unsigned long long)consumed, seed - ROUNDS);
     return consumed > 0 ? 0 : 1;
 }

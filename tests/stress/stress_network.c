@@ -10,6 +10,7 @@
 #include <time.h>
 
 enum { NODES = 12, SENDERS = 2, DRAIN_MS = 20000, TRIES_MAX = 100000 };
+enum { ROUND_SENDS = 4000, ROUND_TRIES_MAX = 50000000 }; /* of one sender */
 
 static _Atomic(uint64_t) sent, received, created, destroyed;
 static _Atomic(bool) is_over;
@@ -73,19 +74,36 @@ static void name_node(char out[16], uint32_t random)
     (void)snprintf(out, 16, "n%u", random % NODES);
 }
 
+static bool send_one(rf_network *net, uint32_t *random)
+{
+    char to[16];
+    rf_message *msg = rf_message_integer(next_random(random) % 6);
+    name_node(to, next_random(random));
+    if (rf_network_send(net, to, "in", msg) != RF_OK) {
+        rf_message_unref(msg);
+        return false;
+    }
+    atomic_fetch_add_explicit(&sent, 1, memory_order_relaxed);
+    return true;
+}
+
+/* Its share of a round, whoever is there to take it. */
+static void *send_share(void *arg)
+{
+    uint32_t random = seed * 7 + (uint32_t)(uintptr_t)pthread_self();
+    uint32_t done = 0;
+    for (uint32_t tries = 0; done < ROUND_SENDS; tries++) {
+        check(tries < ROUND_TRIES_MAX, "nobody takes a message");
+        done += send_one(arg, &random);
+    }
+    return NULL;
+}
+
 static void *send_messages(void *arg)
 {
-    rf_network *net = arg;
     uint32_t random = seed * 7 + (uint32_t)(uintptr_t)pthread_self();
-    char to[16];
-    while (!atomic_load(&is_over)) {
-        rf_message *msg = rf_message_integer(next_random(&random) % 6);
-        name_node(to, next_random(&random));
-        if (rf_network_send(net, to, "in", msg) == RF_OK)
-            atomic_fetch_add_explicit(&sent, 1, memory_order_relaxed);
-        else
-            rf_message_unref(msg);
-    }
+    while (!atomic_load(&is_over))
+        (void)send_one(arg, &random);
     return NULL;
 }
 
@@ -134,13 +152,13 @@ static void run_round(uint32_t workers, uint32_t capacity)
     check(rf_network_start(net) == RF_OK, "start");
     atomic_store(&is_over, false);
     for (int i = 0; i < SENDERS + 2; i++)
-        check(pthread_create(&threads[i], NULL, i < SENDERS ? send_messages : change_topology,
-                             net) == 0,
+        check(pthread_create(&threads[i], NULL, i < SENDERS ? send_share : change_topology, net) ==
+                  0,
               "no thread");
-    struct timespec pause = {.tv_nsec = 120000000};
-    (void)nanosleep(&pause, NULL);
+    for (int i = 0; i < SENDERS; i++)
+        (void)pthread_join(threads[i], NULL);
     atomic_store(&is_over, true);
-    for (int i = 0; i < SENDERS + 2; i++)
+    for (int i = SENDERS; i < SENDERS + 2; i++)
         (void)pthread_join(threads[i], NULL);
     check(rf_network_drain(net, DRAIN_MS) == RF_OK, "not drained");
     rf_network_get_stats(net, &stats);

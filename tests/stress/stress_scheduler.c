@@ -9,10 +9,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { ACTORS = 40, SENDERS = 2, DRAIN_MS = 20000 };
+enum { ACTORS = 40, SENDERS = 2, BURSTS = 1200, DRAIN_MS = 20000 };
 
 static _Atomic(uint64_t) received, sent;
-static _Atomic(bool) is_over;
 static unsigned seed;
 
 static void check(bool is_true, const char *text)
@@ -86,7 +85,7 @@ static void *send_bursts(void *arg)
     rf_network *net = arg;
     uint32_t random = seed + (uint32_t)(uintptr_t)pthread_self();
     char to[16];
-    while (!atomic_load(&is_over)) {
+    for (int bursts = 0; bursts < BURSTS; bursts++) {
         random = random * 1664525U + 1013904223U;
         unsigned burst = 1 + (random >> 8) % 12;
         for (unsigned i = 0; i < burst; i++) {
@@ -116,12 +115,8 @@ int main(int argc, char **argv)
         pthread_t senders[SENDERS];
         atomic_store(&received, 0);
         atomic_store(&sent, 0);
-        atomic_store(&is_over, false);
         for (int i = 0; i < SENDERS; i++)
             check(pthread_create(&senders[i], NULL, send_bursts, net) == 0, "no thread");
-        struct timespec pause = {.tv_nsec = 100000000};
-        (void)nanosleep(&pause, NULL);
-        atomic_store(&is_over, true);
         for (int i = 0; i < SENDERS; i++)
             (void)pthread_join(senders[i], NULL);
         check(rf_network_drain(net, DRAIN_MS) == RF_OK, "a wake-up was lost");

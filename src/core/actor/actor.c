@@ -312,6 +312,7 @@ static void activate(struct rfi_worker *worker, struct rfi_actor *actor)
     }
     ctx->actor = actor;
     ctx->pressed = NULL;
+    worker->yields = false;
     ctx->looks = 0;
     ctx->has_fail_text = false;
     adopt_outs(ctx);
@@ -351,7 +352,7 @@ static void activate(struct rfi_worker *worker, struct rfi_actor *actor)
         }
         /* What a generator made is warm in this core's cache now: let the target have its turn. */
         if (verdict == RFI_GO_ON && __builtin_expect(actor->wants_resume, 0) &&
-            (worker->next != NULL || rfi_errands.count > 0))
+            (worker->next != NULL || rfi_errands.count > 0 || worker->yields))
             break;
         if (--worker->until_clock == 0)
             measure(worker);

@@ -18,6 +18,9 @@
 
 #include <stdlib.h>
 
+/* So much in an outlet is worth a turn of who serves it, while it is in the cache. */
+enum { OUTLET_TURN = 256 };
+
 static rf_err emit_many(rf_context *ctx, struct rfi_wire *wires, uint32_t count, rf_message *msg);
 static void tell_emit(rf_context *ctx, size_t outport, rf_message *msg);
 
@@ -83,6 +86,8 @@ static inline void push_chain(rf_context *ctx, struct rfi_wire *wire)
     }
     if (__builtin_expect(rfi_mailbox_is_over(target), 0) && !wire->is_loop && ctx->pressed == NULL)
         ctx->pressed = target;
+    if (!is_actor && rfi_mailbox_depth_at(target, rfi_mailbox_glance(target)) >= OUTLET_TURN)
+        ctx->worker->yields = true;
 }
 
 void rfi_context_push_chains(rf_context *ctx)

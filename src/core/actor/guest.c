@@ -129,6 +129,8 @@ enum rfi_guest_stop rfi_runtime_guest_run(struct rfi_runtime *runtime, uint64_t 
         }
         if (!run_watched(actor, &now_ns))
             return RFI_GUEST_REVOKED;
+        if (guest->yields)
+            return RFI_GUEST_MORE; /* the caller serves the outlet, and comes back */
         if (now_ns < until_ns)
             continue;
         uint32_t queue = rfi_ring_length(&guest->ring) + (guest->next != NULL);

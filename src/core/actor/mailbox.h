@@ -222,6 +222,7 @@ static inline struct rfi_delivery *rfi_mailbox_pop(struct rfi_mailbox *box)
         return NULL;
     struct rfi_mpsc_node *node = box->first;
     box->first = atomic_load_explicit(&node->next, memory_order_relaxed); /* our own list */
+    __builtin_prefetch(box->first);
     uint32_t held = atomic_load_explicit(&box->held, memory_order_relaxed);
     /* relaxed: a number for others to look at */
     atomic_store_explicit(&box->held, held - 1, memory_order_relaxed);

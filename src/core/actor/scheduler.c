@@ -76,6 +76,7 @@ static rf_err init_workers(struct rfi_runtime *runtime, uint32_t count)
                                       .index = i,
                                       .batch_max = RFI_BATCH_MAX,
                                       .until_share = RFI_SHARE_EVERY,
+                                      .share_hold_ns = RFI_SHARE_HOLD_NS,
                                       .clock_every = RFI_CLOCK_EVERY,
                                       .until_clock = RFI_CLOCK_EVERY,
                                       .random = 2654435761U * (i + 1)};
@@ -256,7 +257,10 @@ static void *run_worker(void *arg)
         }
         if (worker->is_searching)
             end_search(worker);
+        /* relaxed: a habit. Who waits for what a slow callback sends is woken at once. */
+        rfi_errands.is_open = atomic_load_explicit(&actor->guest_skips, memory_order_relaxed) == 0;
         rfi_actor_run(worker, actor);
+        rfi_errands.is_open = true;
         rfi_errands_run();
         if (__builtin_expect(worker->leaves, 0)) {
             worker->leaves = false;

@@ -23,7 +23,7 @@ struct rfi_runtime;
 enum {
     RFI_WORKERS_MAX = 64,     /* one bit each in `sleepers` */
     RFI_RING_SIZE = 256,      /* actors; a power of two */
-    RFI_BATCH_MAX = 512,      /* messages of one activation */
+    RFI_BATCH_MAX = 2048,     /* messages of one activation: a full mailbox is emptied at once */
     RFI_BATCH_CHEAP = 256,    /* so many take less than that: see sharing.c */
     RFI_BATCH_NS = 100000,    /* and about this long */
     RFI_CLOCK_EVERY = 8,      /* messages between two looks at the clock, */
@@ -57,12 +57,14 @@ struct rfi_worker {
     uint32_t random;
     bool is_searching;
     bool leaves;  /* is to hand its actors over and watch */
+    bool yields;  /* a generator has filled an outlet so far that serving it comes first */
     bool rescues; /* may steal from a cheap worker, this once */
     /* owner: the worker; see sharing.c */
     bool is_sharing, is_trying;
     uint32_t until_share; /* looks at the clock */
     uint64_t share_from_ns, share_until_ns, share_from_done;
-    double speed_before; /* messages in a nanosecond */
+    uint64_t share_hold_ns; /* after the next trial that pays */
+    double speed_before;    /* messages in a nanosecond */
     pthread_t thread;
     /* any thread reads; owner: the worker */
     _Alignas(64) _Atomic(uint64_t) activated_count; /* tokens that this thread made */

@@ -12,8 +12,9 @@
  *   takes what it can get when somebody with a queue has not ended an activation since the last look: a callback that
  *   takes its time must not hold up others;
  *   begins a trial when there is a queue most of the time: it takes a half of it, and works for RFI_SHARE_TRIAL_NS. If
- *   all together then did a fifth more than before, it goes on so for RFI_SHARE_HOLD_NS before it asks again; if not,
- *   it hands its actors back, watches again, and waits twice as long before the next trial.
+ *   all together then did a fifth more than before, it goes on so for RFI_SHARE_HOLD_NS before it asks again, and for
+ *   twice as long when the answer is the same; if not, it hands its actors back, watches again, and waits twice as
+ *   long before the next trial. What was just taken is cold: the trial counts from RFI_SHARE_SETTLE_NS on.
  *
  * A cheap worker that finds more cheap ones at work than trials have allowed (messages from outside wake several)
  * leaves in the same way. So the number of workers at cheap work grows by one where it paid.
@@ -131,9 +132,8 @@ static bool try_sharing(struct watch *watch, struct rfi_worker *worker)
                   now >= atomic_load_explicit(&runtime->trial_at_ns, memory_order_relaxed);
     if (is_due && !atomic_exchange_explicit(&runtime->is_trial, true, memory_order_relaxed)) {
         worker->speed_before = (double)(done - watch->from_done) / (double)(now - watch->from_ns);
-        worker->share_from_ns = now;
-        worker->share_from_done = done;
-        worker->share_until_ns = now + RFI_SHARE_TRIAL_NS;
+        worker->share_from_ns = 0;
+        worker->share_until_ns = now + RFI_SHARE_SETTLE_NS;
         worker->is_sharing = true;
         worker->is_trying = true;
         (void)atomic_fetch_add_explicit(&runtime->sharers, 1, memory_order_relaxed);
@@ -229,13 +229,24 @@ void rfi_share_look(struct rfi_worker *worker, uint64_t now)
     }
     if (now < worker->share_until_ns)
         return;
+    if (worker->is_trying && worker->share_from_ns == 0) {
+        worker->share_from_ns = now;
+        worker->share_from_done = sum_done(runtime);
+        worker->share_until_ns = now + RFI_SHARE_TRIAL_NS;
+        return;
+    }
     if (worker->is_trying && is_worth_it(worker, now)) {
         worker->is_trying = false;
-        worker->share_until_ns = now + RFI_SHARE_HOLD_NS;
+        worker->share_until_ns = now + worker->share_hold_ns;
+        worker->share_hold_ns = worker->share_hold_ns * 2 > RFI_SHARE_HOLD_MAX_NS
+                                    ? RFI_SHARE_HOLD_MAX_NS
+                                    : worker->share_hold_ns * 2;
         set_trial_pause(runtime, 0, false); /* the next one may begin at once */
         atomic_store_explicit(&runtime->is_trial, false, memory_order_relaxed); /* see above */
         return;
     }
+    if (worker->is_trying)
+        worker->share_hold_ns = RFI_SHARE_HOLD_NS;
     rfi_share_end(worker);
     worker->leaves = true;
 }

@@ -8,8 +8,10 @@
 enum {
     RFI_WATCH_NS = 500000,        /* between two looks of the watcher */
     RFI_SHARE_BASE_NS = 2000000,  /* the speed before is measured for so long at least */
+    RFI_SHARE_SETTLE_NS = 500000, /* what was taken is warm in the other cache after this */
     RFI_SHARE_TRIAL_NS = 3000000, /* and the speed together for so long */
-    RFI_SHARE_HOLD_NS = 64000000, /* until it is asked again whether sharing pays */
+    RFI_SHARE_HOLD_NS = 64000000, /* until it is asked again whether sharing pays; doubles, */
+    RFI_SHARE_HOLD_MAX_NS = 1024000000,
     RFI_SHARE_PAUSE_NS = 4000000, /* after a trial that did not pay; doubles */
     RFI_SHARE_PAUSE_MAX_NS = 512000000
 };

@@ -4,16 +4,17 @@
  * A cache belongs to its thread. It registers with a pthread key at its first step off the fast path
  * (until then its limit is 0, so that the first free comes here too) and is emptied by the key's
  * destructor. Destructors of other keys may still free messages after that: the cache is then marked
- * as ended, its limit is 0 for good, and each block goes straight to malloc and free.
+ * as ended, its limit is 0 for good, and each block goes straight to the slabs.
  *
  * Invariants: a spare is a whole batch; a bin's active list holds active_count <= RFI_POOL_BATCH
- * blocks; memory is allocated and freed outside of the depot's lock.
+ * blocks; slabs are asked outside of the depot's lock.
  *
  * It does not balance caches between threads and does not zero memory. */
 #include "core/base/pool.h"
 
 #ifndef RFI_POOL_PLAIN
 
+#include "core/base/slab.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -34,6 +35,11 @@ static struct depot depots[RFI_POOL_CLASS_COUNT] = {
     {.mutex = PTHREAD_MUTEX_INITIALIZER}, {.mutex = PTHREAD_MUTEX_INITIALIZER},
 };
 
+static struct rfi_slabs slabs[RFI_POOL_CLASS_COUNT] = {
+    RFI_SLABS_INIT(64),  RFI_SLABS_INIT(128),  RFI_SLABS_INIT(256),
+    RFI_SLABS_INIT(512), RFI_SLABS_INIT(1024), RFI_SLABS_INIT(2048),
+};
+
 _Thread_local struct rfi_pool_cache rfi_pool_cache __attribute__((tls_model("initial-exec")));
 static _Thread_local bool is_registered;
 static _Thread_local bool is_ended;
@@ -51,30 +57,38 @@ static bool register_thread(void);
 static struct rfi_pool_block *depot_take(struct depot *depot, size_t *out_count);
 static void depot_put(size_t size_class, struct rfi_pool_block *batch, size_t count);
 
+/* How many batches a thread keeps beside the one in use. */
+static uint32_t spare_limit(size_t size_class)
+{
+    size_t limit = RFI_POOL_SPARE_BYTES / (RFI_POOL_BATCH * block_size(size_class));
+    return limit > 0 ? (uint32_t)limit : 1;
+}
+
+static struct rfi_pool_block *take_spare(struct rfi_pool_bin *bin)
+{
+    struct rfi_pool_block *batch = bin->spares;
+    if (batch != NULL) {
+        bin->spares = batch->next_batch;
+        bin->spare_count--;
+    }
+    return batch;
+}
+
 void *rfi_pool_alloc_slow(size_t size, uint16_t size_class)
 {
     if (size_class >= RFI_POOL_LARGE)
         return malloc(size);
-    if (!register_thread())
-        return malloc(block_size(size_class));
-
     struct rfi_pool_bin *bin = &rfi_pool_cache.bins[size_class];
     size_t count = RFI_POOL_BATCH;
-    struct rfi_pool_block *list = bin->spare;
-    bin->spare = NULL;
+    if (!register_thread())
+        return rfi_slabs_take(&slabs[size_class], 1, &count);
+    struct rfi_pool_block *list = take_spare(bin);
     if (list == NULL)
         list = depot_take(&depots[size_class], &count);
-    if (list == NULL) {
-        for (count = 0; count < FRESH_BLOCKS; count++) {
-            struct rfi_pool_block *block = malloc(block_size(size_class));
-            if (block == NULL)
-                break;
-            block->next = list;
-            list = block;
-        }
-        if (list == NULL)
-            return NULL;
-    }
+    if (list == NULL)
+        list = rfi_slabs_take(&slabs[size_class], FRESH_BLOCKS, &count);
+    if (list == NULL)
+        return NULL;
     bin->active = list->next;
     bin->active_count = (uint32_t)(count - 1);
     return list;
@@ -82,49 +96,46 @@ void *rfi_pool_alloc_slow(size_t size, uint16_t size_class)
 
 void rfi_pool_free_slow(void *block, uint16_t size_class)
 {
-    if (block == NULL || size_class >= RFI_POOL_LARGE || !register_thread()) {
+    if (block == NULL || size_class >= RFI_POOL_LARGE) {
         free(block);
+        return;
+    }
+    struct rfi_pool_block *free_block = block;
+    if (!register_thread()) {
+        free_block->next = NULL;
+        rfi_slabs_give(&slabs[size_class], free_block);
         return;
     }
     struct rfi_pool_bin *bin = &rfi_pool_cache.bins[size_class];
     if (bin->active_count >= RFI_POOL_BATCH) {
-        if (bin->spare != NULL)
-            depot_put(size_class, bin->spare, RFI_POOL_BATCH);
-        bin->spare = bin->active;
+        if (bin->spare_count < spare_limit(size_class)) {
+            bin->active->next_batch = bin->spares;
+            bin->spares = bin->active;
+            bin->spare_count++;
+        } else {
+            depot_put(size_class, bin->active, RFI_POOL_BATCH);
+        }
         bin->active = NULL;
         bin->active_count = 0;
     }
-    struct rfi_pool_block *free_block = block;
     free_block->next = bin->active;
     bin->active = free_block;
     bin->active_count++;
-}
-
-static void free_list(struct rfi_pool_block *list)
-{
-    while (list != NULL) {
-        struct rfi_pool_block *next = list->next;
-        free(list);
-        list = next;
-    }
 }
 
 void rfi_pool_trim(void)
 {
     for (size_t i = 0; i < RFI_POOL_CLASS_COUNT; i++) {
         struct rfi_pool_bin *bin = &rfi_pool_cache.bins[i];
-        free_list(bin->active);
-        free_list(bin->spare);
+        rfi_slabs_give(&slabs[i], bin->active);
         bin->active = NULL;
-        bin->spare = NULL;
         bin->active_count = 0;
-        for (;;) {
-            size_t count = 0;
-            struct rfi_pool_block *batch = depot_take(&depots[i], &count);
-            if (batch == NULL)
-                break;
-            free_list(batch);
-        }
+        struct rfi_pool_block *batch;
+        while ((batch = take_spare(bin)) != NULL)
+            rfi_slabs_give(&slabs[i], batch);
+        size_t count;
+        while ((batch = depot_take(&depots[i], &count)) != NULL)
+            rfi_slabs_give(&slabs[i], batch);
     }
 }
 
@@ -172,7 +183,7 @@ static void depot_put(size_t size_class, struct rfi_pool_block *batch, size_t co
     }
     (void)pthread_mutex_unlock(&depot->mutex);
     if (!has_room)
-        free_list(batch);
+        rfi_slabs_give(&slabs[size_class], batch);
 }
 
 static void on_thread_end(void *value)
@@ -183,8 +194,8 @@ static void on_thread_end(void *value)
         struct rfi_pool_bin *bin = &rfi_pool_cache.bins[i];
         if (bin->active != NULL)
             depot_put(i, bin->active, bin->active_count);
-        if (bin->spare != NULL)
-            depot_put(i, bin->spare, RFI_POOL_BATCH);
+        for (struct rfi_pool_block *batch; (batch = take_spare(bin)) != NULL;)
+            depot_put(i, batch, RFI_POOL_BATCH);
         *bin = (struct rfi_pool_bin){0};
     }
 }

@@ -2,15 +2,17 @@
 /* Memory for messages and deliveries: blocks of six fixed sizes, from a cache of the calling thread
  * over a depot that all threads share.
  *
- *   thread: [active 0..64] [spare 0 or 64]  --a batch of 64, one lock-->  depot: batch, batch, …
+ *   thread: [active 0..64] [spares of 64 each]  --a batch of 64, one lock-->  depot: batch, batch, …
  *
  * Any thread may free what another one took: the blocks gather in the cache of the thread that frees
- * and go back by way of the depot. Its lock is taken once for a batch, never for a block. Every block
- * is a malloc of its own, so that memory can be given back: the depot keeps at most
- * RFI_POOL_DEPOT_BYTES of each class and frees what comes above.
+ * and go back by way of the depot. Its lock is taken once for a batch, never for a block. What a thread
+ * frees and takes in waves stays in its spares: a batch out of the depot is in another core's cache.
+ * Blocks come from slabs (slab.h). The depot keeps at most RFI_POOL_DEPOT_BYTES of each class and
+ * gives what comes above back to the slabs.
  *
  * Bound on idle memory: 6 x RFI_POOL_DEPOT_BYTES, and for each thread that used the pool
- * 128 blocks of each class (504 KiB). A thread that ends gives its cache back.
+ * 64 blocks of each class and RFI_POOL_SPARE_BYTES of spares, or one spare if that is more (604 KiB).
+ * A thread that ends gives its cache back.
  *
  * Under a sanitizer (RFI_POOL_PLAIN) every block is a plain malloc and free, so that use after free
  * and leaks are seen. */
@@ -31,23 +33,24 @@
 #endif
 
 enum {
-    RFI_POOL_CLASS_COUNT = 6,      /* 64, 128, 256, 512, 1024, 2048 bytes */
-    RFI_POOL_LARGE = 6,            /* the class of what comes from malloc */
-    RFI_POOL_BLOCK_MIN = 64,       /* bytes of class 0; each class doubles */
-    RFI_POOL_BATCH = 64,           /* blocks */
-    RFI_POOL_DEPOT_BYTES = 2 << 20 /* kept idle, per class */
+    RFI_POOL_CLASS_COUNT = 6,        /* 64, 128, 256, 512, 1024, 2048 bytes */
+    RFI_POOL_LARGE = 6,              /* the class of what comes from malloc */
+    RFI_POOL_BLOCK_MIN = 64,         /* bytes of class 0; each class doubles */
+    RFI_POOL_BATCH = 64,             /* blocks */
+    RFI_POOL_SPARE_BYTES = 32 << 10, /* kept by each thread, per class */
+    RFI_POOL_DEPOT_BYTES = 2 << 20   /* kept idle, per class */
 };
 
 struct rfi_pool_block { /* how a free block is used */
     struct rfi_pool_block *next;
-    struct rfi_pool_block *next_batch; /* in the first block of a batch in the depot */
-    size_t count;                      /* likewise: blocks of the batch */
+    struct rfi_pool_block *next_batch; /* in the first block of a batch */
+    size_t count;                      /* in that of a batch in the depot: its blocks */
 };
 
 struct rfi_pool_bin {
     struct rfi_pool_block *active;
-    struct rfi_pool_block *spare; /* a whole batch, or NULL */
-    uint32_t active_count;
+    struct rfi_pool_block *spares; /* whole batches, linked by next_batch */
+    uint32_t active_count, spare_count;
     uint32_t limit; /* RFI_POOL_BATCH; 0 until the thread has registered, and after its end */
 };
 
@@ -92,6 +95,7 @@ static inline void *rfi_pool_alloc(size_t size, uint16_t *out_class)
         if (__builtin_expect(block != NULL, 1)) {
             bin->active = block->next;
             bin->active_count--;
+            __builtin_prefetch(block->next, 1);
             return block;
         }
     }

@@ -301,6 +301,7 @@ bool rfi_outlet_pop(struct rfi_outlet *outlet, struct rfi_outlet_item *out)
     struct rfi_receipt *receipt = delivery->receipt;
     out->msg = msg;
     out->reply = delivery->reply;
+    out->route = delivery->port;
     if ((delivery->port & PUBLIC_PORT) != 0) {
         out->port = delivery->port & ~(uint32_t)PUBLIC_PORT;
         out->source_actor = NULL;
@@ -318,6 +319,42 @@ bool rfi_outlet_pop(struct rfi_outlet *outlet, struct rfi_outlet_item *out)
         atomic_load_explicit(&outlet->popped_count, memory_order_relaxed) % CHECK_EVERY == 0)
         rfi_mailbox_check_waiters(box);
     return true;
+}
+
+size_t rfi_outlet_pop_run(struct rfi_outlet *outlet, uint32_t route, size_t size_max,
+                          rf_message **out, size_t most, size_t *bytes)
+{
+    struct rfi_mailbox *box = &outlet->box;
+    size_t count = 0;
+    size_t left = *bytes;
+    *bytes = 0;
+    if (size_max >= RFI_BOX_LARGE)
+        size_max = RFI_BOX_LARGE - 1; /* larger ones are weighed */
+    if (box->first == NULL && !rfi_mailbox_take(box))
+        return 0;
+    struct rfi_mpsc_node *node = box->first;
+    for (; count < most && node != NULL; count++) {
+        struct rfi_delivery *delivery = (struct rfi_delivery *)(void *)node;
+        rf_message *msg = delivery->msg;
+        if (delivery->port != route || delivery->reply != NULL || delivery->receipt != NULL ||
+            msg->size > size_max || msg->size > left)
+            break;
+        node = atomic_load_explicit(&node->next, memory_order_relaxed); /* our own list */
+        __builtin_prefetch(node);
+        rfi_delivery_release(delivery, msg);
+        left -= msg->size;
+        *bytes += msg->size;
+        out[count] = msg;
+    }
+    if (count == 0)
+        return 0;
+    box->first = node;
+    uint32_t held = atomic_load_explicit(&box->held, memory_order_relaxed);
+    /* relaxed: a number for others to look at */
+    atomic_store_explicit(&box->held, held - (uint32_t)count, memory_order_relaxed);
+    rfi_count(&outlet->popped_count, count);
+    rfi_mailbox_check_waiters(box);
+    return count;
 }
 
 bool rfi_outlet_peek(struct rfi_outlet *outlet, size_t *out_size)

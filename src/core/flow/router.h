@@ -47,6 +47,10 @@ struct rfi_target_run {
 /* Put a message behind the run. Takes `msg` on RF_OK. RF_ENOMEM. */
 RF_NODISCARD rf_err rfi_target_run_add(struct rfi_target_run *run, struct rfi_target *target,
                                        rf_message *msg, struct rfi_receipt *receipt);
+/* The same for messages that nobody else has, at least one. Takes them all; returns the bytes that they have. */
+size_t rfi_target_run_add_many(struct rfi_target_run *run, struct rfi_target *target,
+                               rf_message *const *messages, size_t count,
+                               struct rfi_receipt *receipt);
 /* Push all of it, in order; the run is empty afterwards. RF_ECLOSED: the node is gone; what is in the run still
  * belongs to its owner. */
 RF_NODISCARD rf_err rfi_target_push_run(struct rfi_target *target, struct rfi_target_run *run);
@@ -91,11 +95,16 @@ struct rfi_outlet_item {
     rf_message *msg; /* owned by the popper */
     rf_reply *reply; /* owned by the popper: answer with rf_reply_send or rfi_reply_fail */
     uint32_t port;
+    uint32_t route; /* what rfi_outlet_pop_run calls this port and source */
     /* id of the emitting node, borrowed until the outlet goes; NULL: unknown */
     const char *source_actor;
 };
 /* Owner thread only. False: empty, and the next push will call wake. */
 bool rfi_outlet_pop(struct rfi_outlet *outlet, struct rfi_outlet_item *out);
+/* Owner thread only: further messages of the same route as one before, as many as come next, without a reply and of at
+ * most `size_max` bytes each and `*bytes` together, and what they have. 0: look with rfi_outlet_pop. Returns owned. */
+size_t rfi_outlet_pop_run(struct rfi_outlet *outlet, uint32_t route, size_t size_max,
+                          rf_message **out, size_t most, size_t *bytes);
 /* Owner thread only: the size of the next message without taking it; false when empty (this does not
  * arm the wake-up). */
 bool rfi_outlet_peek(struct rfi_outlet *outlet, size_t *out_size);

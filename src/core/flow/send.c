@@ -312,6 +312,31 @@ rf_err rfi_target_run_add(struct rfi_target_run *run, struct rfi_target *target,
     return RF_OK;
 }
 
+size_t rfi_target_run_add_many(struct rfi_target_run *run, struct rfi_target *target,
+                               rf_message *const *messages, size_t count,
+                               struct rfi_receipt *receipt)
+{
+    struct rfi_mpsc_node *newest = run->newest;
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        rf_message *msg = messages[i];
+        struct rfi_delivery *delivery = rfi_delivery_take(msg); /* the one in the message */
+        rfi_delivery_fill(delivery, msg, target->port, receipt, NULL);
+        struct rfi_mpsc_node *node = &delivery->node;
+        if (run->length == 0 && i == 0)
+            run->oldest = node;
+        else
+            atomic_store_explicit(&newest->next, node, memory_order_relaxed); /* ours */
+        newest = node;
+        run->weight += rfi_box_weight(node);
+        bytes += msg->size;
+    }
+    atomic_store_explicit(&newest->next, NULL, memory_order_relaxed); /* ours */
+    run->newest = newest;
+    run->length += (uint32_t)count;
+    return bytes;
+}
+
 rf_message *rfi_target_run_take(struct rfi_target_run *run)
 {
     if (run->length == 0)

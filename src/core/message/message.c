@@ -7,6 +7,7 @@
  * written by any thread.
  *
  * Compound kinds are in message_parts.c, JSON in the other files of this folder. */
+#include "core/base/copy.h"
 #include "core/base/pool.h"
 #include "core/message/message_parts.h"
 
@@ -213,9 +214,9 @@ rf_message *rf_message_optional(const void *json, size_t size)
 
 static rf_message *make_of_bytes(rf_kind kind, const void *data, size_t size)
 {
-    rf_message *msg = rfi_message_alloc(kind, size);
-    if (msg != NULL && size > 0)
-        memcpy(msg->body, data, size);
+    rf_message *msg = alloc(kind, size);
+    if (msg != NULL)
+        rfi_copy(msg->body, data, size);
     return msg;
 }
 

@@ -81,6 +81,15 @@ static rf_err on_message(void *owner, uint32_t inflow, void *user, rf_message *m
     return RF_OK;
 }
 
+static size_t on_messages(void *owner, uint32_t inflow, void *user, rf_message *const *messages,
+                          size_t count, rf_err *out_err)
+{
+    for (size_t i = 0; i < count; i++)
+        if ((*out_err = on_message(owner, inflow, user, messages[i], 0)) != RF_OK)
+            return i;
+    return count;
+}
+
 static void on_answer(void *owner, uint64_t request_id, rf_err err, rf_message *msg)
 {
     struct node *node = owner;
@@ -137,9 +146,9 @@ static void on_json(void *owner, const char *text, size_t size)
     (void)snprintf(node->json, sizeof node->json, "%.*s", (int)size, text);
 }
 
-static const struct rfi_link_sink sink = {on_flow,   on_flow_closed, on_message,
-                                          on_answer, on_subscribe,   on_reject,
-                                          on_room,   on_lost,        on_json};
+static const struct rfi_link_sink sink = {on_flow,   on_flow_closed, on_message, on_messages,
+                                          on_answer, on_subscribe,   on_reject,  on_room,
+                                          on_lost,   on_json};
 
 static const struct rfi_link_options plain_options = {
     .flow_credit_messages = 256,
@@ -348,6 +357,82 @@ Test(link, every_kind_arrives_byte_for_byte)
     cr_assert_eq(nodes[1].taken_count, sizeof all / sizeof all[0]);
     cr_assert_eq(nodes[1].taken[2].value, -5);
     cr_assert_eq(nodes[1].taken[6].size, 4 + 1 + 4 + 3);
+    end();
+}
+
+static void send_run(struct rfi_outflow *flow, const size_t *sizes, size_t count)
+{
+    rf_message *messages[64];
+    static const uint8_t bytes[RFI_LOG_BODY_MAX];
+    for (size_t i = 0; i < count; i++)
+        messages[i] = rf_message_bytes(bytes, sizes[i]);
+    rfi_link_send_run(nodes[0].link, flow, messages, count);
+}
+
+Test(link, a_run_arrives_between_single_messages_in_order_and_is_sent_again_from_any_place)
+{
+    static const size_t sizes[] = {0, 1, 127, 128, 300, RFI_LOG_BODY_MAX, 64, 64};
+    enum { COUNT = sizeof sizes / sizeof sizes[0] };
+    size_t bytes = 0, size_max = 0;
+    begin(&plain_options, &plain_options);
+    struct rfi_outflow *flow = open_to("a");
+    cr_assert_eq(rfi_link_run_room(nodes[0].link, flow, COUNT, &bytes, &size_max), 0,
+                 "a flow without a number has none");
+    cr_assert_eq(send_value(flow, 7, 0), RF_OK);
+    cr_assert_eq(rfi_link_run_room(nodes[0].link, flow, COUNT, &bytes, &size_max), COUNT);
+    cr_assert_eq(size_max, RFI_LOG_BODY_MAX);
+    send_run(flow, sizes, COUNT);
+    cr_assert_eq(send_value(flow, 8, 5), RF_OK);
+    send_run(flow, sizes, 3);
+    cr_assert_eq(poll_node(&nodes[0]), 1);
+    drop_wires(&nodes[0]);
+    cut();
+    cr_assert_eq(connect_nodes(), RF_OK);
+    settle_later();
+
+    cr_assert_eq(nodes[1].taken_count, COUNT + 5);
+    cr_assert_eq(nodes[1].taken[0].value, 7);
+    for (size_t i = 0; i < COUNT; i++)
+        cr_assert_eq(nodes[1].taken[1 + i].size, sizes[i]);
+    cr_assert_eq(nodes[1].taken[1 + COUNT].value, 8);
+    for (size_t i = 0; i < 3; i++)
+        cr_assert_eq(nodes[1].taken[2 + COUNT + i].size, sizes[i]);
+    cr_assert_eq(stats_of(&nodes[0]).unacknowledged_messages, 0);
+    cr_assert_eq(stats_of(&nodes[0]).unacknowledged_bytes, 0);
+    end();
+}
+
+Test(link, a_run_keeps_to_the_credit_of_its_flow_and_to_the_outbox)
+{
+    size_t bytes = 0, size_max = 0;
+    struct rfi_link_options options = plain_options;
+    options.flow_credit_messages = 10;
+    options.flow_credit_bytes = 2000;
+    struct rfi_link_options own = plain_options;
+    own.outbox_messages_max = 12;
+    begin(&own, &options);
+    nodes[1].consumes = false;
+    struct rfi_outflow *flow = open_to("a");
+    struct rfi_outflow *other = open_to("b");
+    cr_assert_eq(send_value(flow, 0, 0), RF_OK);
+    cr_assert_eq(send_value(other, 0, 0), RF_OK);
+
+    cr_assert_eq(rfi_link_run_room(nodes[0].link, flow, 64, &bytes, &size_max), 9);
+    cr_assert_eq(bytes, 2000 - 8);
+    send_run(flow, (const size_t[]){500, 500, 500}, 3);
+    cr_assert_eq(rfi_link_run_room(nodes[0].link, flow, 64, &bytes, &size_max), 6);
+    cr_assert_eq(bytes, 2000 - 8 - 1500);
+    send_run(flow, (const size_t[]){0, 0, 0, 0, 0, 0}, 6);
+    cr_assert_eq(rfi_link_run_room(nodes[0].link, flow, 64, &bytes, &size_max), 0);
+    cr_assert_eq(rfi_link_run_room(nodes[0].link, other, 64, &bytes, &size_max), 1,
+                 "of the twelve that the outbox keeps");
+    settle_later();
+    cr_assert_eq(nodes[1].taken_count, 11);
+    cr_assert_not(rfi_link_has_room(nodes[0].link, flow, 1));
+    consume_all(&nodes[1]);
+    settle();
+    cr_assert_eq(nodes[0].rooms, 1);
+    cr_assert_eq(rfi_link_run_room(nodes[0].link, flow, 64, &bytes, &size_max), 10);
     end();
 }
 

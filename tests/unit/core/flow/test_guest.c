@@ -183,6 +183,41 @@ static rf_err take_time(rf_context *ctx, void *state, size_t port, rf_message *m
 
 COMPONENT(slow_component, "Slow", .on_message = take_time);
 
+static _Atomic(bool) had_errands;
+
+static rf_err take_time_and_look(rf_context *ctx, void *state, size_t port, rf_message *msg)
+{
+    atomic_store(&had_errands, rfi_errands.is_open);
+    return rf_message_as_integer(msg) == 0 ? take_time(ctx, state, port, msg)
+                                           : note_thread(ctx, state, port, msg);
+}
+
+COMPONENT(looking_component, "Looking", .on_message = take_time_and_look);
+
+Test(guest, a_worker_promises_nothing_while_it_runs_an_actor_that_takes_its_time, .timeout = 60)
+{
+    rf_network *net = start_resting(2);
+    OK(rf_network_register(net, &looking_component));
+    add_node(net, "quick", "Looking");
+    add_node(net, "slow", "Looking");
+    send_integer(net, "quick", "in", 1);
+    cr_assert_eq(probe_wait(1), 1U);
+    cr_assert(atomic_load(&had_errands));
+
+    WAIT_UNTIL(rfi_network_is_resting(net));
+    cr_assert(rfi_network_guest_begin(net));
+    push(net, "slow", 0); /* now it is known as slow */
+    (void)rfi_network_guest_run(net, soon());
+    rfi_network_guest_end(net);
+    cr_assert_eq(probe_wait(2), 2U);
+    send_integer(net, "slow", "in", 1);
+    cr_assert_eq(probe_wait(3), 3U);
+    cr_assert_not(was_here());
+    cr_assert_not(atomic_load(&had_errands), "who waits for its answer would wait for its end");
+    OK(rf_network_drain(net, WAIT_MS));
+    rf_network_free(net);
+}
+
 Test(guest, an_actor_that_takes_its_time_is_left_to_the_workers, .timeout = 60)
 {
     rf_network *net = start_resting(2);

@@ -250,6 +250,55 @@ Test(outlet, it_wakes_once_until_it_was_found_empty)
     rf_network_free(net);
 }
 
+Test(outlet, a_run_is_what_follows_on_the_same_route_and_is_small_enough)
+{
+    rf_network *net = make_network(1, 0);
+    struct rfi_outlet *outlet = NULL;
+    struct rfi_outlet_item item;
+    rf_message *run[8];
+    _Atomic(int) wakes = 0;
+    size_t bytes = 100;
+    char text[64] = "";
+    OK(rfi_outlet_new(net, &outlet_ops, &wakes, 0, &outlet));
+    uint32_t port = rfi_outlet_port(outlet, "p");
+    uint32_t other = rfi_outlet_port(outlet, "q");
+    cr_assert_eq(rfi_outlet_pop_run(outlet, port, 50, run, 8, &bytes), 0);
+    for (int64_t i = 0; i < 6; i++)
+        OK(rfi_outlet_push(outlet, port, rf_message_integer(i), NULL));
+    OK(rfi_outlet_push(outlet, other, rf_message_integer(6), NULL));
+    OK(rfi_outlet_push(outlet, other, rf_message_bytes(text, 51), NULL));
+    cr_assert(rfi_outlet_pop(outlet, &item));
+    rf_message_unref(item.msg);
+
+    bytes = 100;
+    cr_assert_eq(rfi_outlet_pop_run(outlet, item.route, 50, run, 2, &bytes), 2, "as asked");
+    cr_assert_eq(bytes, 16);
+    cr_assert_eq(rf_message_as_integer(run[0]), 1);
+    cr_assert_eq(rf_message_as_integer(run[1]), 2);
+    bytes = 17;
+    cr_assert_eq(rfi_outlet_pop_run(outlet, item.route, 50, run + 2, 6, &bytes), 2, "by bytes");
+    bytes = 100;
+    cr_assert_eq(rfi_outlet_pop_run(outlet, item.route, 50, run + 4, 4, &bytes), 1,
+                 "up to the next route");
+    cr_assert_eq(rfi_outlet_depth(outlet), 2);
+    cr_assert_eq(rfi_outlet_pop_run(outlet, item.route, 50, run + 5, 3, &bytes), 0);
+    for (int64_t i = 0; i < 5; i++) {
+        cr_assert_eq(rf_message_as_integer(run[i]), i + 1);
+        rf_message_unref(run[i]);
+    }
+    cr_assert(rfi_outlet_pop(outlet, &item));
+    cr_assert_eq(item.port, other);
+    rf_message_unref(item.msg);
+    bytes = 100;
+    cr_assert_eq(rfi_outlet_pop_run(outlet, item.route, 50, run, 8, &bytes), 0, "too large");
+    cr_assert(rfi_outlet_pop(outlet, &item));
+    rf_message_unref(item.msg);
+    cr_assert_not(rfi_outlet_pop(outlet, &item));
+    rfi_outlet_close(outlet);
+    rfi_outlet_unref(outlet);
+    rf_network_free(net);
+}
+
 Test(outlet, it_has_room_for_many_port_names)
 {
     rf_network *net = make_network(1, 0);
