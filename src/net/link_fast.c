@@ -57,13 +57,14 @@ static void begin_run(struct rfi_stage *stage, struct rfi_outflow *flow, uint8_t
     stage->count = 0;
 }
 
-/* The last entry, when it is one of these; or a new one. */
-static void count_spent(struct rfi_link *link, struct rfi_outflow *flow, uint32_t size)
+/* In the last entry, when it is one of these; or in a new one. */
+static void count_spent(struct rfi_link *link, struct rfi_outflow *flow, uint32_t size,
+                        size_t count)
 {
     if (link->ring_count > 0) {
         struct rfi_entry *last = rfi_link_entry(link, link->ring_count - 1);
         if (last->is_spent && last->flow == flow && last->size == size) {
-            last->count++;
+            last->count += count;
             return;
         }
     }
@@ -74,35 +75,53 @@ static void count_spent(struct rfi_link *link, struct rfi_outflow *flow, uint32_
     flow->entries++;
     struct rfi_entry *entry = rfi_link_entry(link, link->ring_count - 1);
     entry->flow = flow;
-    entry->count = 1;
+    entry->count = count;
     entry->size = size;
     entry->is_spent = true;
+}
+
+/* Takes those at the front that are alike; how many. */
+static size_t stage_row(struct rfi_link *link, struct rfi_outflow *flow,
+                        rf_message *const *messages, size_t most)
+{
+    struct rfi_stage *stage = &link->stage;
+    uint8_t kind = messages[0]->kind;
+    uint32_t size = messages[0]->size;
+    if (stage->flow != flow || stage->kind != kind || stage->count == RFI_RUN_MAX)
+        begin_run(stage, flow, kind);
+    if (most > RFI_RUN_MAX - stage->count)
+        most = RFI_RUN_MAX - stage->count;
+    uint8_t *at = rfi_buf_reserve(&stage->bytes, most * ((size_t)size + RFI_LOG_HEAD_MAX));
+    if (at == NULL)
+        link->failed = RF_ENOMEM; /* what is staged is lost with the session, and counted */
+    size_t count = 0;
+    for (; count < most; count++) {
+        rf_message *msg = messages[count];
+        if (msg->kind != kind || msg->size != size)
+            break;
+        if (at != NULL)
+            at = rfi_put_small(at, msg->body, size);
+        rf_message_unref(msg);
+    }
+    if (at != NULL)
+        stage->bytes.size = (size_t)(at - stage->bytes.data);
+    stage->count += (uint32_t)count;
+    stage->messages += count;
+    count_spent(link, flow, size, count);
+    flow->sent_bytes += count * size;
+    link->stats.sent_bytes += count * size;
+    return count;
 }
 
 void rfi_link_stage(struct rfi_link *link, struct rfi_outflow *flow, rf_message *const *messages,
                     size_t count)
 {
-    struct rfi_stage *stage = &link->stage;
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < count; i++) {
-        rf_message *msg = messages[i];
-        if (stage->flow != flow || stage->kind != msg->kind || stage->count == RFI_RUN_MAX)
-            begin_run(stage, flow, msg->kind);
-        rfi_frame_put_message(&stage->bytes, RFI_RUN_FAST, 0, msg->body, msg->size);
-        stage->count++;
-        stage->messages++;
-        bytes += msg->size;
-        count_spent(link, flow, msg->size);
-        rf_message_unref(msg);
-    }
+    for (size_t i = 0; i < count;)
+        i += stage_row(link, flow, messages + i, count - i);
     link->next_seq += count;
     link->fresh_seq += count;
-    flow->sent += count;
-    flow->sent_bytes += bytes;
     link->stats.sent_messages += count;
-    link->stats.sent_bytes += bytes;
-    if (stage->bytes.is_failed)
-        link->failed = RF_ENOMEM; /* what is staged is lost with the session, and counted */
+    flow->sent += count;
 }
 
 void rfi_link_clear_stage(struct rfi_link *link)

@@ -244,6 +244,19 @@ static inline uint32_t rfi_log_head_size(uint32_t body_size)
     return body_size < 0x80 ? 1 : RFI_LOG_HEAD_MAX;
 }
 
+/* Write a small message as a frame has it; returns the place behind it. */
+static inline uint8_t *rfi_put_small(uint8_t *at, const uint8_t *body, uint32_t size)
+{
+    if (size < 0x80) {
+        *at++ = (uint8_t)size;
+    } else {
+        *at++ = (uint8_t)(size | 0x80);
+        *at++ = (uint8_t)(size >> 7);
+    }
+    rfi_copy(at, body, size);
+    return at + size;
+}
+
 /* Copy a body of at most RFI_LOG_BODY_MAX bytes, and its size before it; where the body is. NULL: out of memory. */
 static inline const uint8_t *rfi_log_put(struct rfi_log *log, const uint8_t *body, uint32_t size,
                                          struct rfi_log_chunk **out_chunk)
@@ -253,18 +266,11 @@ static inline const uint8_t *rfi_log_put(struct rfi_log *log, const uint8_t *bod
         chunk = rfi_log_next_chunk(log, size);
     if (chunk == NULL)
         return NULL;
-    uint8_t *at = chunk->bytes + chunk->used;
-    if (size < 0x80) {
-        *at++ = (uint8_t)size;
-    } else {
-        *at++ = (uint8_t)(size | 0x80);
-        *at++ = (uint8_t)(size >> 7);
-    }
-    rfi_copy(at, body, size);
-    chunk->used = (uint32_t)(at - chunk->bytes) + size;
+    const uint8_t *end = rfi_put_small(chunk->bytes + chunk->used, body, size);
+    chunk->used = (uint32_t)(end - chunk->bytes);
     chunk->live++;
     *out_chunk = chunk;
-    return at;
+    return end - size;
 }
 
 /* So many entries less point to the chunk; none when `count` is 0. */
