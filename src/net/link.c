@@ -45,7 +45,6 @@ struct rfi_link *rfi_link_new(const struct rfi_link_options *options,
     link->lazy_due_ns = UINT64_MAX;
     rfi_buf_init(&link->control);
     rfi_buf_init(&link->json);
-    rfi_buf_init(&link->stage.bytes);
     return link;
 }
 
@@ -64,7 +63,7 @@ void rfi_link_free(struct rfi_link *link)
     }
     rfi_buf_fini(&link->control);
     rfi_buf_fini(&link->json);
-    rfi_buf_fini(&link->stage.bytes);
+    rfi_link_trim_stage(link);
     free(link->answers);
     free(link);
 }
@@ -274,7 +273,7 @@ rf_err rfi_link_tick(struct rfi_link *link, uint64_t now_ns)
         return RF_ETIMEOUT;
     if (link->ring_count == 0) {
         rfi_log_trim(&link->log);
-        rfi_buf_fini(&link->stage.bytes); /* what was staged is in the ring */
+        rfi_link_trim_stage(link); /* what was staged has entries */
     }
     rfi_link_enter(link);
     rfi_link_leave(link);

@@ -14,7 +14,10 @@
  * within the windows of its flows, and a peer can tell a skip that is too large. */
 #include "net/link_internal.h"
 
-#include <string.h>
+#include <assert.h>
+#include <stdlib.h>
+
+enum { TAIL_BYTES_MIN = 2 << 10 }; /* fewer bytes are copied */
 
 bool rfi_link_may_go_fast(const struct rfi_link *link)
 {
@@ -23,35 +26,89 @@ bool rfi_link_may_go_fast(const struct rfi_link *link)
 
 /* ---- the stage ---- */
 
+static void unref_block(void *pointer)
+{
+    struct rfi_stage_block *block = pointer;
+    /* [LG2] acq_rel: what was read of the bytes is over before they are written anew, or freed */
+    if (block != NULL && atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) == 1)
+        free(block);
+}
+
+/* One that nobody reads; NULL: out of memory. */
+static struct rfi_stage_block *take_block(struct rfi_stage *stage)
+{
+    for (size_t i = 0; i < RFI_STAGE_BLOCKS; i++) {
+        struct rfi_stage_block *block = stage->others[i];
+        /* [LG2] acquire: pairs with the one in unref_block */
+        if (block == NULL || atomic_load_explicit(&block->refs, memory_order_acquire) > 1)
+            continue;
+        stage->others[i] = NULL;
+        block->used = 0;
+        return block;
+    }
+    struct rfi_stage_block *block = malloc(sizeof *block);
+    if (block == NULL)
+        return NULL;
+    atomic_init(&block->refs, 1);
+    block->used = 0;
+    return block;
+}
+
+/* A connection reads it now. */
+static void leave_block(struct rfi_stage *stage)
+{
+    struct rfi_stage_block *block = stage->block;
+    stage->block = NULL;
+    for (size_t i = 0; i < RFI_STAGE_BLOCKS; i++)
+        if (stage->others[i] == NULL) {
+            stage->others[i] = block;
+            return;
+        }
+    unref_block(block);
+}
+
+static struct rfi_buf view(struct rfi_stage_block *block)
+{
+    return (struct rfi_buf){
+        .data = block->bytes, .size = block->used, .capacity = sizeof block->bytes};
+}
+
 size_t rfi_link_stage_room(struct rfi_link *link, const struct rfi_outflow *flow)
 {
     struct rfi_stage *stage = &link->stage;
-    size_t used = stage->messages > 0 ? stage->bytes.size : RFI_FRAME_HEAD_SIZE;
-    size_t heads = RFI_RUN_HEAD_MAX + (flow->is_announced ? 0 : RFI_OPEN_RECORD_MAX);
-    if (!flow->is_fast || link->sent_count < link->ring_count || !rfi_link_may_go_fast(link) ||
-        used + heads >= link->options.batch_bytes_max)
+    if (!flow->is_fast || link->sent_count < link->ring_count || !rfi_link_may_go_fast(link))
         return 0;
-    return link->options.batch_bytes_max - used - heads;
+    if (stage->block == NULL)
+        stage->block = take_block(stage);
+    if (stage->block == NULL)
+        return 0; /* without memory it goes the long way */
+    size_t heads = RFI_RUN_HEAD_MAX + (flow->is_announced ? 0 : RFI_OPEN_RECORD_MAX);
+    size_t used = RFI_FRAME_HEAD_SIZE + stage->block->used + heads;
+    size_t most = link->options.batch_bytes_max;
+    most = most < RFI_STAGE_BYTES ? most : RFI_STAGE_BYTES;
+    return used < most ? most - used : 0;
 }
 
 static void end_run(struct rfi_stage *stage)
 {
-    if (stage->flow != NULL)
-        rfi_frame_set_run_count(&stage->bytes, stage->count_at, stage->count);
+    if (stage->flow != NULL) {
+        struct rfi_buf bytes = view(stage->block);
+        rfi_frame_set_run_count(&bytes, stage->count_at, stage->count);
+    }
     stage->flow = NULL;
 }
 
 static void begin_run(struct rfi_stage *stage, struct rfi_outflow *flow, uint8_t kind)
 {
     end_run(stage);
-    if (stage->messages == 0 &&
-        rfi_buf_reserve(&stage->bytes, RFI_FRAME_HEAD_SIZE + stage->likely) != NULL)
-        stage->bytes.size = RFI_FRAME_HEAD_SIZE;
+    struct rfi_buf bytes = view(stage->block);
     if (!flow->is_announced)
-        rfi_frame_put_open(&stage->bytes, flow->id, (uint8_t)flow->kind, flow->source_actor,
-                           flow->actor, flow->port);
+        rfi_frame_put_open(&bytes, flow->id, (uint8_t)flow->kind, flow->source_actor, flow->actor,
+                           flow->port);
     flow->is_announced = true;
-    stage->count_at = rfi_frame_begin_run(&stage->bytes, flow->id, kind, RFI_RUN_FAST);
+    stage->count_at = rfi_frame_begin_run(&bytes, flow->id, kind, RFI_RUN_FAST);
+    assert(bytes.data == stage->block->bytes); /* RFI_STAGE_SPARE is enough for both */
+    stage->block->used = (uint32_t)bytes.size;
     stage->flow = flow;
     stage->kind = kind;
     stage->count = 0;
@@ -80,33 +137,19 @@ static void count_spent(struct rfi_link *link, struct rfi_outflow *flow, uint32_
     entry->is_spent = true;
 }
 
-/* Takes those at the front that are alike; how many. */
+/* Takes those at the front that have one size; how many. */
 static size_t stage_row(struct rfi_link *link, struct rfi_outflow *flow,
                         rf_message *const *messages, size_t most)
 {
-    struct rfi_stage *stage = &link->stage;
-    uint8_t kind = messages[0]->kind;
+    struct rfi_stage_block *block = link->stage.block;
     uint32_t size = messages[0]->size;
-    if (stage->flow != flow || stage->kind != kind || stage->count == RFI_RUN_MAX)
-        begin_run(stage, flow, kind);
-    if (most > RFI_RUN_MAX - stage->count)
-        most = RFI_RUN_MAX - stage->count;
-    uint8_t *at = rfi_buf_reserve(&stage->bytes, most * ((size_t)size + RFI_LOG_HEAD_MAX));
-    if (at == NULL)
-        link->failed = RF_ENOMEM; /* what is staged is lost with the session, and counted */
+    uint8_t *at = block->bytes + block->used;
     size_t count = 0;
-    for (; count < most; count++) {
-        rf_message *msg = messages[count];
-        if (msg->kind != kind || msg->size != size)
-            break;
-        if (at != NULL)
-            at = rfi_put_small(at, msg->body, size);
-        rf_message_unref(msg);
+    for (; count < most && messages[count]->size == size; count++) {
+        at = rfi_put_small(at, messages[count]->body, size);
+        rf_message_unref(messages[count]);
     }
-    if (at != NULL)
-        stage->bytes.size = (size_t)(at - stage->bytes.data);
-    stage->count += (uint32_t)count;
-    stage->messages += count;
+    block->used = (uint32_t)(at - block->bytes);
     count_spent(link, flow, size, count);
     flow->sent_bytes += count * size;
     link->stats.sent_bytes += count * size;
@@ -116,8 +159,15 @@ static size_t stage_row(struct rfi_link *link, struct rfi_outflow *flow,
 void rfi_link_stage(struct rfi_link *link, struct rfi_outflow *flow, rf_message *const *messages,
                     size_t count)
 {
+    struct rfi_stage *stage = &link->stage;
+    if (count == 0)
+        return;
+    if (stage->flow != flow || stage->kind != messages[0]->kind)
+        begin_run(stage, flow, messages[0]->kind);
     for (size_t i = 0; i < count;)
         i += stage_row(link, flow, messages + i, count - i);
+    stage->count += (uint32_t)count; /* fewer than the block has bytes */
+    stage->messages += count;
     link->next_seq += count;
     link->fresh_seq += count;
     link->stats.sent_messages += count;
@@ -126,32 +176,47 @@ void rfi_link_stage(struct rfi_link *link, struct rfi_outflow *flow, rf_message 
 
 void rfi_link_clear_stage(struct rfi_link *link)
 {
-    struct rfi_buf bytes = link->stage.bytes;
-    rfi_buf_clear(&bytes);
-    link->stage = (struct rfi_stage){.bytes = bytes, .likely = link->stage.likely};
+    struct rfi_stage *stage = &link->stage;
+    stage->messages = 0;
+    stage->flow = NULL;
+    stage->is_close_due = false;
+    if (stage->block != NULL)
+        stage->block->used = 0;
 }
 
-void rfi_link_put_stage(struct rfi_link *link, struct rfi_buf *out, size_t start)
+void rfi_link_trim_stage(struct rfi_link *link)
 {
     struct rfi_stage *stage = &link->stage;
+    unref_block(stage->block);
+    stage->block = NULL;
+    for (size_t i = 0; i < RFI_STAGE_BLOCKS; i++) {
+        unref_block(stage->others[i]);
+        stage->others[i] = NULL;
+    }
+}
+
+bool rfi_link_put_stage(struct rfi_link *link, struct rfi_buf *out, struct rfi_tail *out_tail)
+{
+    struct rfi_stage *stage = &link->stage;
+    struct rfi_stage_block *block = stage->block;
     bool is_close_due = stage->is_close_due;
+    bool is_tail = out_tail != NULL && block->used >= TAIL_BYTES_MIN;
     end_run(stage);
-    stage->likely = stage->bytes.size;
-    if (start == 0 && out->size == RFI_FRAME_HEAD_SIZE && !out->is_failed) {
-        /* The frame has nothing but its head yet: it takes the place that was left for it. */
-        struct rfi_buf head = *out;
-        memcpy(stage->bytes.data, head.data, RFI_FRAME_HEAD_SIZE);
-        *out = stage->bytes;
-        stage->bytes = head;
+    if (is_tail) {
+        /* relaxed: the stage has one */
+        (void)atomic_fetch_add_explicit(&block->refs, 1, memory_order_relaxed);
+        *out_tail = (struct rfi_tail){
+            .data = block->bytes, .size = block->used, .release = unref_block, .owner = block};
+        leave_block(stage);
     } else {
-        rfi_buf_append(out, stage->bytes.data + RFI_FRAME_HEAD_SIZE,
-                       stage->bytes.size - RFI_FRAME_HEAD_SIZE);
+        rfi_buf_append(out, block->bytes, block->used);
     }
     rfi_link_clear_stage(link);
     for (struct rfi_outflow *flow = link->flows_first; is_close_due && flow != NULL;
          flow = flow->next)
         if (flow->is_closed)
             rfi_link_finish_flow(link, flow);
+    return is_tail;
 }
 
 /* ---- what was sent ---- */

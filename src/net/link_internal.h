@@ -122,17 +122,24 @@ struct rfi_log {
     uint32_t spare_count;
 };
 
-/* Small messages of level fast are written at once, as records of the next frame. In the outbox they are spent. */
+/* Small messages of level fast are written at once, as records of the next frame. In the outbox they are spent. The frame
+ * points to the block, which is written anew when no connection reads it any more. */
+enum { RFI_STAGE_BYTES = 64 << 10, RFI_STAGE_SPARE = 1024, RFI_STAGE_BLOCKS = 4 };
+struct rfi_stage_block {
+    _Atomic(uint32_t) refs; /* the stage's, and one for the tail of a frame that lies here */
+    uint32_t used;
+    uint8_t bytes[RFI_STAGE_BYTES + RFI_STAGE_SPARE];
+};
 struct rfi_stage {
-    struct rfi_buf bytes; /* room for the head of the frame, then the records */
-    uint64_t messages;    /* 0: there are no records */
+    struct rfi_stage_block *block;                    /* that is written; NULL: none */
+    struct rfi_stage_block *others[RFI_STAGE_BLOCKS]; /* NULL: none */
+    uint64_t messages;                                /* in `block` */
     /* the run at the end; NULL: none */
     const struct rfi_outflow *flow;
     size_t count_at;
     uint32_t count;
     uint8_t kind;
     bool is_close_due; /* a flow of these messages was closed */
-    size_t likely;     /* bytes of the next frame: those of the last one */
 };
 
 struct rfi_answer {
@@ -284,14 +291,16 @@ void rfi_log_trim(struct rfi_log *log);
 /* ---- link_fast.c ---- */
 /* May a message go out at level fast now? */
 bool rfi_link_may_go_fast(const struct rfi_link *link);
-/* How many bytes of messages, their heads included, can be written for the next frame; 0: none. The caller found no
- * obstacle. */
+/* How many bytes of messages of one kind, their heads included, can be written for the next frame; 0: none. The caller
+ * found no obstacle. */
 size_t rfi_link_stage_room(struct rfi_link *link, const struct rfi_outflow *flow);
-/* Takes the messages. They have room, and the ring has room for an entry of each; the flow has its number. */
+/* Takes the messages, all of one kind. They have room, and the ring has room for an entry of each; the flow has its
+ * number. */
 void rfi_link_stage(struct rfi_link *link, struct rfi_outflow *flow, rf_message *const *messages,
                     size_t count);
-/* Move the records into a frame that has room for them; `start` is where the frame begins. */
-void rfi_link_put_stage(struct rfi_link *link, struct rfi_buf *out, size_t start);
+/* Move the records into a frame, or let it end in a tail that points to them: then true. `out_tail` may be NULL. */
+bool rfi_link_put_stage(struct rfi_link *link, struct rfi_buf *out, struct rfi_tail *out_tail);
+void rfi_link_trim_stage(struct rfi_link *link); /* when there is nothing in it */
 void rfi_link_clear_stage(struct rfi_link *link);
 /* An entry was sent at level fast: let go of the message. */
 void rfi_link_spend(struct rfi_link *link, struct rfi_entry *entry);

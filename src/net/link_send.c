@@ -175,7 +175,7 @@ static size_t stage_run(struct rfi_link *link, struct rfi_outflow *flow,
     size_t fitting = 0;
     for (; fitting < count; fitting++) {
         size_t size = (size_t)messages[fitting]->size + RFI_LOG_HEAD_MAX;
-        if (size > room)
+        if (size > room || messages[fitting]->kind != messages[0]->kind)
             break;
         room -= size;
     }
@@ -793,9 +793,10 @@ bool rfi_link_poll_tail(struct rfi_link *link, struct rfi_buf *out, struct rfi_t
     if (link->control.size == 0 && link->answer_count == 0)
         rfi_link_put_due(link, out, draft.limit);
     put_json(link, &draft);
-    if (link->stage.messages > 0 && has_room_for(&draft, link->stage.bytes.size))
-        rfi_link_put_stage(link, out, draft.start);
-    if (link->stage.messages == 0)
+    bool has_tail = false;
+    if (link->stage.messages > 0 && has_room_for(&draft, link->stage.block->used))
+        has_tail = rfi_link_put_stage(link, out, out_tail);
+    if (link->stage.messages == 0 && !has_tail)
         put_messages(link, &draft);
     if (out->is_failed) {
         /* What the frame had is lost with the session; the outbox still has its messages. */
