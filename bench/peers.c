@@ -76,6 +76,10 @@ bool bench_peers_read(struct bench_peers *peers, const char *path)
                 program, strerror(errno));
         return false;
     }
+    /* For the workloads that have a node of the Rust Reflow at one end. */
+    (void)snprintf(program, sizeof program, "%s/reflow-rust/bench", path);
+    if (access(program, X_OK) == 0)
+        (void)setenv("BENCH_REFLOW_RUST", program, 0);
     return read_list(path, "list", &peers->present) && read_list(path, "missing", &peers->missing);
 }
 

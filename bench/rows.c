@@ -114,9 +114,17 @@ bool bench_is_limit_of(const struct bench_row *row, const char *peer, const char
     return bench_kind_of(peer, workload) == BENCH_LIMIT && is_comparable(row, peer, workload);
 }
 
+/* With a node of the peer at one end: to be compared with two of them. */
+static bool is_mixed(const char *workload)
+{
+    return strcmp(workload, "json_to_rust") == 0 || strcmp(workload, "json_from_rust") == 0;
+}
+
 void bench_their_workload(char text[BENCH_NAME_SIZE], const char *workload)
 {
-    if (starts_with(workload, json_prefix))
+    if (is_mixed(workload))
+        (void)snprintf(text, BENCH_NAME_SIZE, "remote_stream");
+    else if (starts_with(workload, json_prefix))
         (void)snprintf(text, BENCH_NAME_SIZE, "%s%s", remote_prefix,
                        workload + strlen(json_prefix));
     else
@@ -130,7 +138,9 @@ bool bench_may_do(const char *peer, const char *workload)
 
 void bench_our_result(char text[BENCH_NAME_SIZE], const char *workload, const char *result)
 {
-    if (starts_with(workload, json_prefix) && starts_with(result, remote_prefix))
+    if (is_mixed(workload))
+        (void)snprintf(text, BENCH_NAME_SIZE, "%s", workload);
+    else if (starts_with(workload, json_prefix) && starts_with(result, remote_prefix))
         (void)snprintf(text, BENCH_NAME_SIZE, "%s%s", json_prefix, result + strlen(remote_prefix));
     else
         (void)snprintf(text, BENCH_NAME_SIZE, "%s", result);

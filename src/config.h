@@ -54,6 +54,9 @@ struct rf_config {
     uint32_t message_bytes_max;
     uint32_t websocket_frame_bytes_max;
     uint32_t batch_bytes_max;
+    char *compression; /* "auto", "on" or "off": whether peers are offered compressed frames */
+    uint32_t compression_level;
+    uint32_t compression_bytes_min;
     uint32_t reconnect_min_ms;
     uint32_t reconnect_max_ms;
     uint32_t handshake_timeout_ms; /* each of upgrade, HTTP head, handshake */

@@ -40,6 +40,10 @@ static rf_err check_words(const rf_config *config, rf_diag *diag)
                             config->delivery);
     if (strcmp(config->delivery, "fast") == 0 && strcmp(config->wire, "json") == 0)
         return rfi_diag_set(diag, RF_EINVAL, "delivery fast goes over wire auto only");
+    if (strcmp(config->compression, "auto") != 0 && strcmp(config->compression, "on") != 0 &&
+        strcmp(config->compression, "off") != 0)
+        return rfi_diag_set(diag, RF_EINVAL, "compression must be auto, on or off, not \"%.40s\"",
+                            config->compression);
     rf_log_level level;
     if (rf_log_level_parse(config->log_level, &level) != RF_OK)
         return rfi_diag_set(diag, RF_EINVAL,

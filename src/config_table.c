@@ -118,6 +118,13 @@ const struct rfi_config_field rfi_config_fields[] = {
             "the largest WebSocket frame that is accepted"),
     INTEGER(batch_bytes_max, "bytes", "65536", 256, 16777216,
             "messages are gathered into frames of up to this size"),
+    STRING(compression, "auto", 2, 4,
+           "whether frames of the native wire may be compressed, while the socket is behind and "
+           "where it pays, when both ends want it: auto (not between nodes of one machine), on or "
+           "off"),
+    INTEGER(compression_level, "", "1", 1, 9, "of zstd: a higher one saves more and takes longer"),
+    INTEGER(compression_bytes_min, "bytes", "4096", 64, 16777216,
+            "smaller frames are never compressed"),
     INTEGER(reconnect_min_ms, "ms", "100", 1, HOUR_MS,
             "wait before the first new try after a link was lost; doubles each time"),
     INTEGER(reconnect_max_ms, "ms", "30000", 1, DAY_MS, "the longest wait between tries"),

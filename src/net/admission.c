@@ -82,6 +82,7 @@ void rfi_session_send_request(struct rfi_session *session, struct rfi_hello *hel
 {
     rfi_bridge_copy_token(session->bridge, hello->token);
     hello->has_token = hello->token[0] != '\0';
+    hello->has_zstd = rfi_packed_is_offered(session);
     session->greeting->sent = hello->native;
     struct rfi_buf text;
     rfi_buf_init(&text);

@@ -90,18 +90,13 @@ static const struct rfi_transport_ops transport_ops = {
 static rf_err make_transport(struct rfi_bridge *bridge)
 {
     const rf_config *config = bridge->config;
-    uint32_t frame_bytes_max = config->message_bytes_max > config->batch_bytes_max
-                                   ? config->message_bytes_max
-                                   : config->batch_bytes_max;
-    if (frame_bytes_max > UINT32_MAX - RFI_LINK_FRAME_OVERHEAD)
-        frame_bytes_max = UINT32_MAX - RFI_LINK_FRAME_OVERHEAD;
     /* What we let peers send is cut to one WebSocket frame (rfi_native_message_bytes_max). */
     uint32_t websocket_bytes_max = config->websocket_frame_bytes_max;
     if (websocket_bytes_max > 0 && websocket_bytes_max < UINT32_MAX - RFI_LINK_FRAME_OVERHEAD)
         websocket_bytes_max += RFI_LINK_FRAME_OVERHEAD;
     struct rfi_transport_options options = {
         .io_threads = config->io_threads,
-        .message_bytes_max = frame_bytes_max + RFI_LINK_FRAME_OVERHEAD,
+        .message_bytes_max = rfi_frame_bytes_max(config),
         .websocket_frame_bytes_max = websocket_bytes_max,
         .fragments_max = 1024,
         .handshake_timeout_ms = config->handshake_timeout_ms,

@@ -7,6 +7,7 @@
  *   control.c         the dialling thread
  *   routing.c         shards: the threads that own peers
  *   session.c         sessions on their shard: claims, probes, up, end, time
+ *   session_packed.c  compression between a link and its connection
  *   session_native.c  the sink of a link;   session_rust.c  the JSON wire
  *   intake.c          inbound flows and the receipts of what they pushed
  *   feed.c            feeds: outlets that a shard serves;   tap.c  those of subscriptions
@@ -27,6 +28,7 @@
 #include "net/dialer.h"
 #include "net/handshake.h"
 #include "net/link.h"
+#include "net/packing.h"
 #include "net/routing.h"
 #include "net/rust_wire.h"
 #include "net/transport.h"
@@ -36,6 +38,8 @@
 
 enum {
     RFI_UNSENT_HIGH_BYTES = 1024 * 1024, /* no more is given to a connection above this */
+    RFI_UNSENT_PACKED_BYTES =
+        256 * 1024, /* the same where what is not given yet may be compressed */
     RFI_HANDSHAKE_BYTES_MAX = 4096,
     RFI_DIRECT_FEEDS_MAX = 4096,
     RFI_REPLIES_MAX = 65536, /* requests under way, per peer */
@@ -129,6 +133,7 @@ struct rfi_peer {
     bool is_tap_refusal_logged;
     uint64_t duplicates, lost, rejected;
     uint64_t rust_sent, rust_received;
+    struct rfi_packing_stats packing_stats;
     rf_err last_err;
     char *last_error; /* owned; NULL: none, or no memory for it */
 
@@ -214,7 +219,9 @@ struct rfi_session {
     struct rfi_run *kept, *kept_last; /* runs that came while PROBING, linked by their tags */
     uint64_t probe_until_ns, probed_ns, last_input_ns;
     uint64_t up_ns;
-    uint64_t up_wall_ns; /* for people */
+    uint64_t up_wall_ns;         /* for people */
+    struct rfi_packing *packing; /* native, where both sides want it; NULL: nothing is compressed */
+    size_t packed_left;          /* that may be compressed in this turn */
     /* Rust wire */
     uint64_t beat_sent_ns, beat_received_ns, beat_cadence_ns;
     uint64_t beat_count;
@@ -260,6 +267,22 @@ void rfi_native_fail_replies(struct rfi_peer *peer, rf_err err);
 /* Remember who waits; 0: out of memory, the reply is the caller's. */
 uint64_t rfi_native_add_reply(struct rfi_peer *peer, rf_reply *reply);
 rf_reply *rfi_native_take_reply(struct rfi_peer *peer, uint64_t id);
+
+/* ---- session_packed.c ---- */
+/* The largest frame that a peer may send. */
+uint32_t rfi_frame_bytes_max(const rf_config *config);
+/* Do we take compressed frames on this connection, as far as we know it? */
+bool rfi_packed_is_offered(const struct rfi_session *session);
+/* The session comes up: both sides have told what they take. */
+RF_NODISCARD rf_err rfi_packed_start(struct rfi_session *session);
+void rfi_packed_stop(struct rfi_session *session);
+/* A turn begins: look how the socket does, and count anew. */
+void rfi_packed_begin_turn(struct rfi_session *session);
+/* Send the next part of the frame under way. False: there is none. May end the session. */
+bool rfi_packed_go_on(struct rfi_session *session);
+/* Send a frame compressed; takes both. False: it goes as it is. */
+bool rfi_packed_send(struct rfi_session *session, struct rfi_buf *frame,
+                     const struct rfi_tail *tail);
 
 /* ---- session_rust.c ---- */
 RF_NODISCARD rf_err rfi_rust_up(struct rfi_session *session);

@@ -80,6 +80,14 @@ static void write_counters(const struct rfi_peer *peer, struct rfi_json_writer *
     rfi_jsonw_kv_uint(w, "lost_messages", peer->lost);
     rfi_jsonw_kv_uint(w, "duplicate_messages", peer->duplicates);
     rfi_jsonw_kv_uint(w, "sessions", peer->up_count);
+    const struct rfi_packing_stats *packed = &peer->packing_stats;
+    rfi_jsonw_key(w, "compressed");
+    rfi_jsonw_begin_object(w);
+    rfi_jsonw_kv_uint(w, "sent_plain_bytes", packed->sent_plain);
+    rfi_jsonw_kv_uint(w, "sent_bytes", packed->sent_packed);
+    rfi_jsonw_kv_uint(w, "received_plain_bytes", packed->received_plain);
+    rfi_jsonw_kv_uint(w, "received_bytes", packed->received_packed);
+    rfi_jsonw_end_object(w);
 }
 
 static void write_outlets(const struct rfi_peer *peer, struct rfi_json_writer *w)
@@ -111,6 +119,7 @@ static void write_session(const struct rfi_peer *peer, struct rfi_json_writer *w
         rfi_jsonw_kv_string(w, "direction", NULL);
         rfi_jsonw_kv_string(w, "address", NULL);
         rfi_jsonw_kv_string(w, "since", NULL);
+        rfi_jsonw_kv_string(w, "compression", NULL);
         return;
     }
     char since[RFI_TIMESTAMP_SIZE];
@@ -120,6 +129,7 @@ static void write_session(const struct rfi_peer *peer, struct rfi_json_writer *w
     rfi_jsonw_kv_string(w, "direction", session->is_dialled ? "dialled" : "accepted");
     rfi_jsonw_kv_string(w, "address", rfi_conn_peer(session->conn));
     rfi_jsonw_kv_string(w, "since", since);
+    rfi_jsonw_kv_string(w, "compression", session->packing != NULL ? "zstd" : NULL);
     rfi_jsonw_kv_uint(w, "unsent_bytes", rfi_conn_unsent(session->conn));
     rfi_jsonw_kv_bool(w, "is_paused", session->is_paused);
 }

@@ -77,6 +77,11 @@ bool rfi_conn_is_dialled(const struct rfi_conn *conn)
     return conn->is_dialled;
 }
 
+bool rfi_conn_is_same_host(const struct rfi_conn *conn)
+{
+    return conn->is_same_host;
+}
+
 enum rfi_wire rfi_conn_wire(const struct rfi_conn *conn)
 {
     return conn->wire;
@@ -179,6 +184,19 @@ void rfi_conn_send_tail(struct rfi_conn *conn, enum rfi_opcode opcode, struct rf
 size_t rfi_conn_unsent(const struct rfi_conn *conn)
 {
     return atomic_load_explicit(&conn->unsent, memory_order_relaxed); /* relaxed: see send */
+}
+
+void rfi_conn_watch_pace(struct rfi_conn *conn)
+{
+    rfi_conn_poke(conn, RFI_WANT_PACE);
+}
+
+void rfi_conn_get_pace(const struct rfi_conn *conn, struct rfi_pace *out)
+{
+    /* relaxed, all: numbers to steer by */
+    out->is_stuck = atomic_load_explicit(&conn->is_stuck, memory_order_relaxed);
+    out->stuck_at_ns = atomic_load_explicit(&conn->stuck_at_ns, memory_order_relaxed);
+    out->ns_per_mib = atomic_load_explicit(&conn->ns_per_mib, memory_order_relaxed);
 }
 
 void rfi_conn_pause(struct rfi_conn *conn, bool is_paused)
@@ -322,6 +340,10 @@ void rfi_conn_handle_poke(struct rfi_conn *conn)
     if ((wants & RFI_WANT_CONNECT) != 0 && conn->state == RFI_CONN_RESOLVING) {
         conn->dial->at = conn->dial->found;
         rfi_conn_connect_next(conn);
+    }
+    if ((wants & RFI_WANT_PACE) != 0 && conn->state == RFI_CONN_OPEN) {
+        conn->is_paced = true;
+        rfi_pace_limit_kernel(conn->fd);
     }
     if ((wants & RFI_WANT_NO_MEMORY) != 0 && conn->state != RFI_CONN_CLOSED)
         rfi_conn_fail(conn, RFI_CLOSE_INTERNAL, RF_ENOMEM, "out of memory for a message to send");

@@ -34,8 +34,9 @@ enum {                      /* bits of wants */
        RFI_WANT_CONNECT = 4, /* addresses are there */
        RFI_WANT_CLOSE = 8,
        RFI_WANT_PING = 16,
-       RFI_WANT_LOOK = 32,     /* there is something to send, or reading may go on */
-       RFI_WANT_NO_MEMORY = 64 /* a send failed for lack of memory: the stream has a hole */
+       RFI_WANT_LOOK = 32,      /* there is something to send, or reading may go on */
+       RFI_WANT_NO_MEMORY = 64, /* a send failed for lack of memory: the stream has a hole */
+       RFI_WANT_PACE = 128
 };
 
 struct rfi_out_item { /* something to send */
@@ -85,9 +86,12 @@ struct rfi_conn {
     _Atomic(uint32_t) refs, wants;
     _Atomic(bool) is_paused, is_approved, is_pending, is_close_claimed;
     bool is_dialled;           /* set once */
+    bool is_same_host;         /* set before on_open */
     struct rfi_mpsc out_queue; /* struct rfi_out_item */
     struct rfi_mpsc_node poke_node;
     _Atomic(size_t) unsent, unfreed;
+    _Atomic(bool) is_stuck; /* copies of what `pace` has */
+    _Atomic(uint64_t) stuck_at_ns, ns_per_mib;
     /* whoever claimed the close writes these, then sets RFI_WANT_CLOSE */
     rf_err asked_err;
     uint16_t asked_code;
@@ -104,7 +108,10 @@ struct rfi_conn {
     struct rfi_conn *dead_next;
     uint64_t close_cap_ns; /* flushing may move the deadline up to here */
     bool is_adopted, is_in_epoll, has_opened;
-    bool is_blocked;   /* the socket takes no more for now */
+    bool is_blocked; /* the socket takes no more for now */
+    bool is_paced;   /* somebody wants to know how it does */
+    struct rfi_pace pace;
+    uint64_t pace_asked_ns;
     bool has_progress; /* bytes left since the flag was cleared */
     bool has_reason;   /* the end is decided; what on_closed will say: */
     uint16_t close_code;

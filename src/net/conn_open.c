@@ -33,6 +33,29 @@ void rfi_conn_set_socket_options(int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
 }
 
+/* The loopback interface carries what goes to 127.0.0.0/8, to ::1 and to an address of our own. */
+static bool is_same_host(int fd)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } ours, theirs;
+    socklen_t our_size = sizeof ours;
+    socklen_t their_size = sizeof theirs;
+    memset(&ours, 0, sizeof ours);
+    memset(&theirs, 0, sizeof theirs);
+    if (getsockname(fd, &ours.any, &our_size) != 0 ||
+        getpeername(fd, &theirs.any, &their_size) != 0)
+        return false;
+    if (theirs.any.sa_family == AF_INET)
+        return (ntohl(theirs.v4.sin_addr.s_addr) >> 24) == IN_LOOPBACKNET ||
+               theirs.v4.sin_addr.s_addr == ours.v4.sin_addr.s_addr;
+    const struct in6_addr *address = &theirs.v6.sin6_addr;
+    return (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == IN_LOOPBACKNET) ||
+           IN6_ARE_ADDR_EQUAL(address, &ours.v6.sin6_addr);
+}
+
 static void open_conn(struct rfi_conn *conn)
 {
     struct rfi_transport *transport = conn->transport;
@@ -43,6 +66,7 @@ static void open_conn(struct rfi_conn *conn)
     rfi_conn_forget_dial(conn);
     conn->state = RFI_CONN_OPEN;
     conn->has_opened = true;
+    conn->is_same_host = is_same_host(conn->fd);
     rfi_conn_set_deadline_in(conn, transport->options.handshake_timeout_ms);
     transport->ops.on_open(transport->user, conn);
     if (conn->out_first != NULL && !conn->is_blocked)

@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
-enum { IOV_COUNT = 256, BATCH_BYTES = 512 << 10, FLUSH_ROUNDS = 8 };
+enum { IOV_COUNT = 256, BATCH_BYTES = 512 << 10, FLUSH_ROUNDS = 8, PACE_ASK_NS = 1000000 };
 
 struct batch {
     struct iovec iov[IOV_COUNT];
@@ -255,6 +255,26 @@ static void count_sent(struct rfi_conn *conn, size_t size)
         conn->transport->ops.on_drain(conn->transport->user, conn);
 }
 
+/* The socket was blocked before this flush, or is now: see how it does. */
+static void note_pace(struct rfi_conn *conn, bool is_blocked)
+{
+    struct rfi_pace *pace = &conn->pace;
+    uint64_t now_ns = conn->loop->now_ns;
+    if (now_ns - conn->pace_asked_ns >= PACE_ASK_NS) {
+        uint64_t bytes_per_s = 0;
+        bool was_idle = false;
+        conn->pace_asked_ns = now_ns;
+        rfi_pace_ask(conn->fd, &bytes_per_s, &was_idle);
+        rfi_pace_add(pace, bytes_per_s, was_idle);
+    }
+    pace->is_stuck = is_blocked;
+    pace->stuck_at_ns = now_ns;
+    /* relaxed, all: numbers to steer by, each of use without the others */
+    atomic_store_explicit(&conn->is_stuck, is_blocked, memory_order_relaxed);
+    atomic_store_explicit(&conn->stuck_at_ns, now_ns, memory_order_relaxed);
+    atomic_store_explicit(&conn->ns_per_mib, pace->ns_per_mib, memory_order_relaxed);
+}
+
 void rfi_conn_flush(struct rfi_conn *conn)
 {
     struct batch batch;
@@ -282,5 +302,8 @@ void rfi_conn_flush(struct rfi_conn *conn)
             break;
     }
     /* Blocked, or over its share of this round: epoll says when to go on. */
-    conn->is_blocked = conn->out_first != NULL;
+    bool is_blocked = conn->out_first != NULL;
+    if (conn->is_paced && (is_blocked || conn->pace.is_stuck))
+        note_pace(conn, is_blocked);
+    conn->is_blocked = is_blocked;
 }

@@ -46,7 +46,8 @@ struct reading {
 };
 
 static void write_native(struct rfi_json_writer *w, const struct rfi_native_hello *native);
-static void write_capabilities(struct rfi_json_writer *w, const struct rfi_native_hello *native);
+static void write_capabilities(struct rfi_json_writer *w, const struct rfi_hello *hello,
+                               bool with_native);
 static rf_err finish(struct reading *r, bool is_good, unsigned needed, struct rfi_hello *out,
                      rf_diag *out_diag);
 static bool read_members(struct reading *r, bool is_request);
@@ -67,7 +68,7 @@ void rfi_handshake_write_request(const struct rfi_hello *hello, bool offer_nativ
     rfi_jsonw_kv_string(&w, "instance_id", hello->instance_id);
     rfi_jsonw_kv_string(&w, "protocol_version", "1.0");
     rfi_jsonw_kv_string(&w, "auth_token", hello->has_token ? hello->token : NULL);
-    write_capabilities(&w, offer_native ? &hello->native : NULL);
+    write_capabilities(&w, hello, offer_native);
     if (offer_native)
         write_native(&w, &hello->native);
     rfi_jsonw_end_object(&w);
@@ -84,21 +85,23 @@ void rfi_handshake_write_response(const struct rfi_hello *hello, bool with_nativ
     rfi_jsonw_kv_string(&w, "instance_id", hello->instance_id);
     rfi_jsonw_kv_string(&w, "error", hello->error[0] != '\0' ? hello->error : NULL);
     if (with_native) {
-        write_capabilities(&w, &hello->native);
+        write_capabilities(&w, hello, true);
         write_native(&w, &hello->native);
     }
     rfi_jsonw_end_object(&w);
 }
 
-/* `native` NULL: the Rust Reflow's alone. */
-static void write_capabilities(struct rfi_json_writer *w, const struct rfi_native_hello *native)
+static void write_capabilities(struct rfi_json_writer *w, const struct rfi_hello *hello,
+                               bool with_native)
 {
     rfi_jsonw_key(w, "capabilities");
     rfi_jsonw_begin_array(w);
     rfi_jsonw_string(w, RFI_CAPABILITY_ACTORS);
-    if (native != NULL)
+    if (with_native)
         rfi_jsonw_string(w, RFI_CAPABILITY_NATIVE);
-    if (native != NULL && native->takes_fast)
+    if (with_native && hello->has_zstd)
+        rfi_jsonw_string(w, RFI_CAPABILITY_ZSTD);
+    if (with_native && hello->native.takes_fast)
         rfi_jsonw_string(w, RFI_CAPABILITY_FAST);
     rfi_jsonw_end_array(w);
 }
@@ -307,6 +310,8 @@ static bool take_capabilities(struct reading *r)
             r->has_fast = true;
         if (rfi_scan_text_is(&text, RFI_CAPABILITY_ACTORS))
             r->hello.has_actors = true;
+        if (rfi_scan_text_is(&text, RFI_CAPABILITY_ZSTD))
+            r->hello.has_zstd = true;
     }
 }
 

@@ -17,7 +17,8 @@
 
 #define RFI_CAPABILITY_ACTORS "actor_messaging"
 #define RFI_CAPABILITY_NATIVE "reflow.native.1"
-#define RFI_CAPABILITY_FAST   "reflow.fast.1" /* only beside RFI_CAPABILITY_NATIVE */
+#define RFI_CAPABILITY_ZSTD   "reflow.native.zstd"
+#define RFI_CAPABILITY_FAST   "reflow.native.fast"
 
 enum { RFI_INCARNATION_SIZE = 16, RFI_NAME_SIZE = 129, RFI_TOKEN_SIZE = 1025 };
 
@@ -39,6 +40,7 @@ struct rfi_hello { /* both directions */
     char error[256];            /* acceptor; empty: null */
     bool is_native;             /* capability and reflow_native are both there */
     bool has_actors;            /* RFI_CAPABILITY_ACTORS */
+    bool has_zstd;              /* RFI_CAPABILITY_ZSTD; written with the native offer only */
     struct rfi_native_hello native;
 };
 

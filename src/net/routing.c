@@ -42,6 +42,9 @@ rf_err rfi_shard_new(struct rfi_bridge *bridge, uint32_t index, struct rfi_shard
     }
     rfi_buf_init(&shard->scratch);
     rfi_buf_init(&shard->frame);
+    rfi_zstd_init(&shard->zstd);
+    rfi_buf_init(&shard->packed);
+    rfi_buf_init(&shard->unpacked);
     atomic_init(&shard->refs, 1);
     atomic_init(&shard->posters, 0);
     atomic_init(&shard->is_dead, false);
@@ -66,6 +69,9 @@ void rfi_shard_unref(struct rfi_shard *shard)
     (void)pthread_mutex_destroy(&shard->run_mutex);
     rfi_buf_fini(&shard->scratch);
     rfi_buf_fini(&shard->frame);
+    rfi_zstd_fini(&shard->zstd);
+    rfi_buf_fini(&shard->packed);
+    rfi_buf_fini(&shard->unpacked);
     free(shard);
 }
 

@@ -7,6 +7,7 @@
 #include "core/base/errand.h"
 #include "core/base/heap.h"
 #include "core/base/inbox.h"
+#include "net/compress.h"
 #include "net/transport.h"
 #include <pthread.h>
 
@@ -37,6 +38,8 @@ struct rfi_shard {
     struct rfi_peer *unneeded;   /* that may be forgotten, to be looked at in this turn */
     struct rfi_heap due;         /* peers, by when to look at them again */
     struct rfi_buf scratch, frame;
+    struct rfi_zstd zstd;
+    struct rfi_buf packed, unpacked; /* one part; one frame */
     uint64_t now_ns;
     uint64_t wake_ns; /* when the thread that sleeps will look by itself */
     /* any thread */

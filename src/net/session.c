@@ -211,6 +211,7 @@ static void send_response(struct rfi_session *session)
     struct rfi_hello hello;
     rfi_session_fill_hello(session->bridge, session->is_native ? peer->link : NULL,
                            session->greeting->hello.native.incarnation, &hello);
+    hello.has_zstd = session->greeting->hello.has_zstd && rfi_packed_is_offered(session);
     struct rfi_buf text;
     rfi_buf_init(&text);
     rfi_handshake_write_response(&hello, session->is_native, &text);
@@ -232,6 +233,8 @@ static rf_err start_native(struct rfi_session *session)
     if (!session->is_dialled)
         send_response(session); /* before anything that the link says */
     rf_err err = rfi_link_up(peer->link, hello, peer->shard->now_ns);
+    if (err == RF_OK)
+        err = rfi_packed_start(session);
     if (err != RF_OK)
         return err;
     memcpy(peer->incarnation, hello->incarnation, RFI_INCARNATION_SIZE);
@@ -343,6 +346,7 @@ static void leave_peer(struct rfi_session *session, rf_err err, const char *reas
     rfi_peer_set_text(&peer->last_error, reason);
     if (session->is_native) {
         rfi_link_down(peer->link);
+        rfi_packed_stop(session);
         rfi_native_fail_replies(peer, RF_ENOTCONNECTED);
     } else {
         rfi_rust_down(session);
@@ -434,25 +438,41 @@ void rfi_session_handle_pong(struct rfi_shard *shard, struct rfi_item *item)
 
 /* ---- what goes out, and time ---- */
 
-static void write_native(struct rfi_peer *peer)
+static bool may_write(const struct rfi_session *session)
+{
+    size_t limit = session->packing != NULL ? RFI_UNSENT_PACKED_BYTES : RFI_UNSENT_HIGH_BYTES;
+    return rfi_conn_unsent(session->conn) < limit;
+}
+
+/* False: all that there is now is written, or the connection has enough. */
+static bool write_native(struct rfi_peer *peer)
 {
     struct rfi_session *session = peer->session;
     struct rfi_buf *frame = &peer->shard->frame;
     bool masks = rfi_conn_masks(session->conn);
-    while (rfi_conn_unsent(session->conn) < RFI_UNSENT_HIGH_BYTES) {
+    while (may_write(session)) {
         struct rfi_tail tail = {.data = NULL};
+        if (session->packing != NULL && session->packed_left == 0)
+            return true;
+        if (session->packing != NULL && rfi_packed_go_on(session)) {
+            if (peer->session != session)
+                return false;
+            continue;
+        }
         rfi_buf_clear(frame);
         if (!rfi_link_poll_tail(peer->link, frame, masks ? NULL : &tail, peer->shard->now_ns))
-            return;
+            return false;
         if (frame->is_failed) {
             rfi_tail_release(&tail);
             rfi_buf_fini(frame);
             rfi_buf_init(frame);
             rfi_session_end(session, 1013, RF_ENOMEM, "out of memory");
-            return;
+            return false;
         }
-        rfi_conn_send_tail(session->conn, RFI_BINARY, frame, &tail);
+        if (session->packing == NULL || !rfi_packed_send(session, frame, &tail))
+            rfi_conn_send_tail(session->conn, RFI_BINARY, frame, &tail);
     }
+    return false;
 }
 
 /* What is far away can wait a little longer: so the heartbeats of many idle links share a wake-up. */
@@ -470,7 +490,9 @@ static void set_due(struct rfi_peer *peer)
     if (session != NULL && session->is_native) {
         uint64_t next_ns = rfi_link_next_ns(peer->link);
         uint64_t soon_ns = now_ns + BLOCKED_LOOK_MS * RFI_NS_PER_MS;
-        if (next_ns < soon_ns && rfi_conn_unsent(session->conn) >= RFI_UNSENT_HIGH_BYTES)
+        if (session->packing != NULL && rfi_packing_has_next(session->packing))
+            next_ns = now_ns;
+        if (next_ns < soon_ns && !may_write(session))
             next_ns = soon_ns; /* nothing can be written before on_drain */
         rfi_peer_due_at(peer, with_slack(next_ns, now_ns));
     } else if (session != NULL) {
@@ -485,12 +507,15 @@ static void set_due(struct rfi_peer *peer)
 void rfi_peer_pump(struct rfi_peer *peer)
 {
     bool has_more = peer->session != NULL;
-    for (int i = 0; i < PUMP_ROUNDS && has_more; i++) {
+    bool is_cut_short = false;
+    if (has_more && peer->session->packing != NULL)
+        rfi_packed_begin_turn(peer->session);
+    for (int i = 0; i < PUMP_ROUNDS && has_more && !is_cut_short; i++) {
         has_more = rfi_feeds_serve(peer);
         if (peer->session != NULL && peer->session->is_native)
-            write_native(peer);
+            is_cut_short = write_native(peer);
     }
-    if (has_more)
+    if (has_more || is_cut_short)
         rfi_peer_touch(peer);
     set_due(peer);
 }

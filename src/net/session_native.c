@@ -307,8 +307,14 @@ void rfi_native_input(struct rfi_session *session, const struct rfi_run *run)
             continue;
         }
         rf_diag diag = {.text = ""};
-        rf_err err = rfi_link_input(peer->link, run->bytes + frame->offset, frame->size,
-                                    peer->shard->now_ns, &diag);
+        const uint8_t *bytes = run->bytes + frame->offset;
+        size_t size = frame->size;
+        rf_err err = RF_OK;
+        if (session->packing != NULL)
+            err = rfi_packing_input(session->packing, &shard->zstd, bytes, size, &shard->unpacked,
+                                    &bytes, &size, &diag);
+        if (err == RF_OK && bytes != NULL)
+            err = rfi_link_input(peer->link, bytes, size, shard->now_ns, &diag);
         if (err != RF_OK) {
             const char *reason = diag.text[0] != '\0' ? diag.text : rf_err_text(err);
             rf_log(RF_LOG_WARN, "NET-PROTOCOL-ERROR", "network=%s address=%s reason=\"%s\"",

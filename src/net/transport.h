@@ -12,6 +12,7 @@
 #include "core/base/buf.h"
 #include "core/base/mpsc.h"
 #include "net/endpoint.h"
+#include "net/pace.h"
 #include "net/tail.h"
 #include <sys/socket.h>
 
@@ -111,6 +112,8 @@ void rfi_conn_unref(struct rfi_conn *conn);
 void rfi_conn_set_user(struct rfi_conn *conn, void *user); /* I/O thread, in a callback */
 void *rfi_conn_user(const struct rfi_conn *conn);
 bool rfi_conn_is_dialled(const struct rfi_conn *conn);
+/* Is the other end on this machine? From on_open on. */
+bool rfi_conn_is_same_host(const struct rfi_conn *conn);
 enum rfi_wire rfi_conn_wire(const struct rfi_conn *conn);
 const char *rfi_conn_peer(const struct rfi_conn *conn); /* "address:port", for logs */
 uint64_t rfi_conn_id(const struct rfi_conn *conn);
@@ -134,6 +137,10 @@ void rfi_conn_send_tail(struct rfi_conn *conn, enum rfi_opcode opcode, struct rf
 bool rfi_conn_masks(const struct rfi_conn *conn);
 /* Bytes taken by rfi_conn_send and not yet in the kernel. Any thread. */
 size_t rfi_conn_unsent(const struct rfi_conn *conn);
+/* Keep what waits in the kernel short and measure how fast it goes, from now on. Any thread. */
+void rfi_conn_watch_pace(struct rfi_conn *conn);
+/* Any thread; nothing before rfi_conn_watch_pace. */
+void rfi_conn_get_pace(const struct rfi_conn *conn, struct rfi_pace *out);
 /* Stop or go on reading (the peer is held back by TCP). Any thread. */
 void rfi_conn_pause(struct rfi_conn *conn, bool is_paused);
 void rfi_conn_ping(struct rfi_conn *conn); /* WebSocket ping; nothing on TCP. Any thread. */

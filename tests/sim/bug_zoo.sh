@@ -12,8 +12,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 core="$root/src/core"
-for source in "$core"/base/buf.c "$core"/base/diag.c "$core"/base/error.c "$core"/base/pool.c \
-    "$core"/message/message.c "$core"/message/message_parts.c "$root"/tests/sim/sim_link.c; do
+for source in "$core"/base/buf.c "$core"/base/diag.c "$core"/base/error.c "$core"/base/pool.c "$core"/base/slab.c \
+    "$core"/message/message.c "$core"/message/message_parts.c "$root"/src/net/compress.c "$root"/src/net/packing.c \
+    "$root"/tests/sim/sim_link.c; do
     # shellcheck disable=SC2086
     "$cc" $flags -c "$source" -o "$work/$(basename "$source" .c).o"
 done
@@ -46,7 +47,7 @@ failed=0
 while IFS=: read -r number what; do
     # shellcheck disable=SC2086
     "$cc" $flags -DRFI_LINK_PLANT="$number" "$root"/src/net/link*.c "$root"/src/net/frame.c \
-        $common -o "$work/sim" -lpthread -lm
+        $common -o "$work/sim" -lzstd -lpthread -lm
     timeout 300 "$work/sim" 1 "$seeds" >"$work/out" 2>&1 && status=0 || status=$?
     found=$(tail -n 1 "$work/out")
     first=$(head -n 1 "$work/out")

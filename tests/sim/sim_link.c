@@ -4,9 +4,12 @@
  * virtual time, and checks what came out. One line per failed seed, and `N passed, M failed` at the end;
  * exit 0 when none failed. The first seed runs twice and must give the same history.
  *
+ * Some worlds compress some of their frames. Flows are of level reliable or fast, on links of either level or of both,
+ * between nodes of which some do not take level fast.
+ *
  * Faults: cut connections, silence (frames vanish until somebody notices), sessions of which one side never hears
- * anything and that are cut soon, restarts, a handshake that overlaps an old session, frames lost, doubled or cut short, slow consumers, refusals. Flows are of level reliable or
- * fast, on links of either level or of both, between nodes of which some do not take level fast.
+ * anything and that are cut soon, restarts, a handshake that overlaps an old session, frames lost, doubled or cut
+ * short, slow consumers, refusals.
  *
  * Checked: each message is delivered at most once, whole, and in order per flow, with nothing
  * missing in between (I2 I3 I4 I14) but messages of level fast whose loss was told; what was sent is delivered,
@@ -16,6 +19,7 @@
  * application asks again only after on_room, so a forgotten wake-up shows as a stuck flow. */
 #include "net/link.h"
 #include "net/link_internal.h"
+#include "net/packing.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -111,6 +115,8 @@ struct end { /* one node's side of a pair */
     uint32_t epoch;    /* of the session that is up here */
     bool is_touched;
     int node, peer;
+    struct rfi_packing packing; /* of the session that is up here */
+    struct rfi_packing_stats packing_stats;
 };
 
 struct pair {
@@ -146,7 +152,10 @@ static struct {
     /* the faults of this seed, per million */
     uint32_t cut, silence, stillborn, restart, overlap, lose, twice, truncate, refuse, close, ask;
     uint32_t send, latency_us, slow_us, large, sizes, run;
+    uint32_t pack; /* of all frames: those that are compressed */
 } world;
+
+static struct rfi_zstd zstd;
 
 static void fail(const char *what, int a, int b, int64_t c)
 {
@@ -576,6 +585,8 @@ static void start_session(struct pair *pair, int side)
     end->up_at_ns = UINT64_MAX;
     end->epoch = pair->epoch;
     end->is_touched = true;
+    rfi_packing_fini(&end->packing);
+    rfi_packing_init(&end->packing, 1, 1, 2 * 1024 * 1024, &end->packing_stats);
     rf_err err = rfi_link_up(end->link, &pair->ends[1 - side].hello, world.now_ns);
     if (err == RF_OK)
         return;
@@ -603,6 +614,44 @@ static void push_frame(struct wire *wire, const uint8_t *bytes, size_t size, uin
     wire->count++;
 }
 
+/* What was sent, on its way with the faults of this world. */
+static void send_bytes(struct pair *pair, int side, const struct rfi_buf *out)
+{
+    struct wire *wire = &pair->ends[1 - side].wire;
+    size_t size = out->size;
+    bool is_faulty = world.is_chaos && pair->silent_sides == 0;
+    bool is_lost = (pair->silent_sides >> side & 1) != 0 || (is_faulty && happens(world.lose));
+    if (is_faulty && happens(world.truncate))
+        size = below((uint32_t)size);
+    if (!is_lost)
+        push_frame(wire, out->data, size, pair->ends[side].epoch);
+    if (!is_lost && is_faulty && happens(world.twice))
+        push_frame(wire, out->data, size, pair->ends[side].epoch);
+}
+
+static void send_frame(struct pair *pair, int side, struct rfi_buf *out)
+{
+    struct rfi_packing *packing = &pair->ends[side].packing;
+    const struct rfi_tail none = {.data = NULL};
+    struct rfi_buf part;
+    size_t plain = 0;
+    rfi_buf_init(&part);
+    if (world.pack == 0 || !happens(world.pack) ||
+        rfi_packing_begin(packing, &zstd, out, &none, &part, &plain) != RF_OK) {
+        send_bytes(pair, side, out);
+        rfi_buf_fini(&part);
+        return;
+    }
+    send_bytes(pair, side, &part);
+    while (rfi_packing_has_next(packing)) {
+        rfi_buf_clear(&part);
+        if (rfi_packing_next(packing, &zstd, &part) != RF_OK)
+            fail("a part could not be made", side, 0, 0);
+        send_bytes(pair, side, &part);
+    }
+    rfi_buf_fini(&part);
+}
+
 static void poll_end(struct pair *pair, int side)
 {
     struct end *end = &pair->ends[side];
@@ -623,18 +672,22 @@ static void poll_end(struct pair *pair, int side)
             fail("polling does not end", end->node, end->peer, 0);
             break;
         }
-        size_t size = out.size;
-        bool is_faulty = world.is_chaos && pair->silent_sides == 0;
-        bool is_lost = (pair->silent_sides >> side & 1) != 0 || (is_faulty && happens(world.lose));
-        if (is_faulty && happens(world.truncate))
-            size = below((uint32_t)size);
-        if (!is_lost)
-            push_frame(&pair->ends[1 - side].wire, out.data, size, end->epoch);
-        if (!is_lost && is_faulty && happens(world.twice))
-            push_frame(&pair->ends[1 - side].wire, out.data, size, end->epoch);
+        send_frame(pair, side, &out);
         rfi_buf_clear(&out);
     }
     rfi_buf_fini(&out);
+}
+
+static rf_err take_frame(struct end *end, const struct frame *frame, rf_diag *diag)
+{
+    static struct rfi_buf scratch;
+    const uint8_t *bytes = NULL;
+    size_t size = 0;
+    rf_err err = rfi_packing_input(&end->packing, &zstd, frame->bytes, frame->size, &scratch,
+                                   &bytes, &size, diag);
+    if (err == RF_OK && bytes != NULL)
+        err = rfi_link_input(end->link, bytes, size, world.now_ns, diag);
+    return err;
 }
 
 static void deliver(struct pair *pair, int side)
@@ -651,7 +704,7 @@ static void deliver(struct pair *pair, int side)
         rf_err err = RF_OK;
         rf_diag diag = {0};
         if (frame.epoch == end->epoch && rfi_link_is_up(end->link)) {
-            err = rfi_link_input(end->link, frame.bytes, frame.size, world.now_ns, &diag);
+            err = take_frame(end, &frame, &diag);
             end->is_touched = true;
         }
         free(frame.bytes);
@@ -747,6 +800,7 @@ static void draw_world(void)
     world.large = PICK(0, 20000);
     world.sizes = PICK(1, 2, 100, 100); /* alike: many of them in a row */
     world.run = PICK(0, 300000, 900000);
+    world.pack = PICK(0, 0, 300000, 1000000);
     world.is_dirty = world.lose + world.twice + world.truncate > 0;
 }
 
@@ -939,6 +993,7 @@ static uint64_t run(uint64_t seed)
             rfi_link_get_stats(end_of(a, b)->link, &stats);
             note(stats.sent_messages ^ stats.resent_messages << 20);
             clear_wire(&end_of(a, b)->wire);
+            rfi_packing_fini(&end_of(a, b)->packing);
             rfi_link_free(end_of(a, b)->link);
             end_of(a, b)->link = NULL;
         }

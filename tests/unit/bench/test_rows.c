@@ -102,6 +102,12 @@ Test(bench_rows, the_rust_wire_is_compared_with_the_rust_reflow)
     cr_assert_str_eq(name, "json_rtt_p99.9");
     bench_our_result(name, "remote_rtt", "remote_rtt_p50");
     cr_assert_str_eq(name, "remote_rtt_p50");
+    bench_their_workload(name, "json_to_rust");
+    cr_assert_str_eq(name, "remote_stream");
+    bench_our_result(name, "json_to_rust", "remote_stream");
+    cr_assert_str_eq(name, "json_to_rust");
+    bench_our_result(name, "json_from_rust", "json_from_rust");
+    cr_assert_str_eq(name, "json_from_rust");
     cr_assert(bench_may_do("reflow-rust", "json_stream"));
     cr_assert_not(bench_may_do("zmq", "json_stream"));
     cr_assert(bench_may_do("zmq", "remote_stream"));

@@ -77,6 +77,17 @@ Test(handshake, a_native_offer_comes_through)
     cr_assert_eq(rfi_handshake_read_response(out.data, out.size, &got, NULL), RF_OK);
     cr_assert(got.is_native && got.is_success && got.error[0] == '\0');
     cr_assert(same_native(&got.native, &hello.native));
+    cr_assert(!got.has_zstd);
+
+    rfi_buf_clear(&out);
+    hello.has_zstd = true;
+    rfi_handshake_write_response(&hello, true, &out);
+    cr_assert_eq(rfi_handshake_read_response(out.data, out.size, &got, NULL), RF_OK);
+    cr_assert(got.is_native && got.has_zstd);
+    rfi_buf_clear(&out);
+    rfi_handshake_write_request(&hello, false, &out);
+    cr_assert_eq(rfi_handshake_read_request(out.data, out.size, &got, NULL), RF_OK);
+    cr_assert(!got.has_zstd, "the Rust wire has no compression");
     rfi_buf_fini(&out);
 }
 
@@ -241,7 +252,7 @@ Test(handshake, a_native_offer_must_be_whole_and_of_our_version)
 Test(handshake, level_fast_is_offered_beside_the_native_wire_only)
 {
     static const char capabilities[] =
-        "\"capabilities\":[\"actor_messaging\",\"reflow.native.1\",\"reflow.fast.1\"]";
+        "\"capabilities\":[\"actor_messaging\",\"reflow.native.1\",\"reflow.native.fast\"]";
     struct rfi_hello hello = make_hello();
     struct rfi_hello got;
     struct rfi_buf out;
@@ -265,7 +276,7 @@ Test(handshake, level_fast_is_offered_beside_the_native_wire_only)
     rfi_buf_append_byte(&out, 0);
     cr_assert_null(strstr((const char *)out.data, "reflow."));
     rfi_buf_fini(&out);
-    cr_assert_eq(read_changed("\"reflow.native.1\"", "\"reflow.fast.1\"", &got), RF_OK);
+    cr_assert_eq(read_changed("\"reflow.native.1\"", "\"reflow.native.fast\"", &got), RF_OK);
     cr_assert_not(got.native.takes_fast);
 }
 
