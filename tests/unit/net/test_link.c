@@ -1085,6 +1085,46 @@ Test(link, level_fast_counts_only_what_did_not_come_through)
     end();
 }
 
+/* A frame and its tail, in one piece. */
+static size_t join(const struct rfi_buf *head, const struct rfi_tail *tail, uint8_t *out)
+{
+    memcpy(out, head->data, head->size);
+    memcpy(out + head->size, tail->data, tail->size);
+    return head->size + tail->size;
+}
+
+Test(link, what_a_connection_reads_of_level_fast_is_not_written_over)
+{
+    enum { FRAMES = 6, COUNT = 40 }; /* more frames than blocks are kept */
+    struct rfi_link_options options = fast_options;
+    struct rfi_buf heads[FRAMES];
+    struct rfi_tail tails[FRAMES];
+    uint8_t frame[16384];
+    options.flow_credit_messages = FRAMES * COUNT;
+    begin(&options, &options);
+    struct rfi_outflow *flow = open_to("a");
+    for (int i = 0; i < FRAMES; i++) {
+        rfi_buf_init(&heads[i]);
+        tails[i] = (struct rfi_tail){.data = NULL};
+        send_all(flow, COUNT, 100 + (size_t)i);
+        cr_assert(rfi_link_poll_tail(nodes[0].link, &heads[i], &tails[i], now_ns));
+        cr_assert_not_null(tails[i].data);
+    }
+    for (int i = 0; i < FRAMES; i++) {
+        rf_diag diag = {0};
+        size_t size = join(&heads[i], &tails[i], frame);
+        cr_assert_eq(rfi_link_input(nodes[1].link, frame, size, now_ns, &diag), RF_OK);
+        rfi_tail_release(&tails[i]);
+        rfi_buf_fini(&heads[i]);
+    }
+    cr_assert_eq(nodes[1].taken_count, FRAMES * COUNT);
+    for (size_t i = 0; i < FRAMES * COUNT; i++)
+        cr_assert_eq(nodes[1].taken[i].size, 100 + i / COUNT);
+    settle_later();
+    cr_assert(has_no_credit_under_way(flow));
+    end();
+}
+
 Test(link, both_levels_share_a_link)
 {
     begin(&fast_options, &fast_options);
