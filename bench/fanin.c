@@ -6,6 +6,7 @@
  * made before this process has threads, and do a round for each byte of their socket: the sum of the numbers that
  * came is right when the last of them is in, so nobody can be ahead of the others by a round. They end with this
  * process, when their socket is closed, or after BENCH_PROCESS_SECONDS. */
+#include "open.h"
 #include "pair.h"
 #include "remote.h"
 
@@ -66,6 +67,31 @@ static rf_err on_sink(rf_context *ctx, void *state, size_t port, rf_message *msg
     return RF_OK;
 }
 
+/* Open loop: made before the fork, too. NULL: there is none. */
+static struct bench_open *planned;
+
+static rf_err on_open_sink(rf_context *ctx, void *state, size_t port, rf_message *msg)
+{
+    (void)ctx, (void)state, (void)port;
+    rf_span span = rf_message_data(msg);
+    int64_t planned_ns;
+    if (span.size != BENCH_SMALL_BYTES)
+        bench_die("a payload has %zu bytes", span.size);
+    memcpy(&planned_ns, span.data, sizeof planned_ns);
+    if (bench_open_arrive(planned, (uint64_t)planned_ns))
+        bench_gate_open(&gate);
+    return RF_OK;
+}
+
+static rf_err on_plan(rf_context *ctx, void *state, size_t port, rf_message *msg)
+{
+    (void)state, (void)port;
+    uint8_t payload[BENCH_SMALL_BYTES] = {0};
+    int64_t planned_ns = rf_message_as_integer(msg);
+    memcpy(payload, &planned_ns, sizeof planned_ns);
+    return rf_emit(ctx, 0, rf_message_bytes(payload, sizeof payload));
+}
+
 /* One burst. */
 static rf_err produce(rf_context *ctx, void *state)
 {
@@ -102,16 +128,18 @@ static const rf_port_def port_out = {.name = "out"};
     }
 
 static const rf_component sink_component = COMPONENT("sink", .on_message = on_sink);
+static const rf_component open_sink_component = COMPONENT("sink", .on_message = on_open_sink);
 static const rf_component producer_component =
     COMPONENT("producer", .on_message = on_start, .on_resume = produce);
+static const rf_component plan_component = COMPONENT("producer", .on_message = on_plan);
 
 /* ---- the server ---- */
 
 static void fill_server(struct bench *bench, rf_distributed *node)
 {
     (void)bench;
-    bench_check(rf_distributed_register_local_actor(node, "sink", &sink_component, NULL, NULL),
-                "sink");
+    const rf_component *sink = planned != NULL ? &open_sink_component : &sink_component;
+    bench_check(rf_distributed_register_local_actor(node, "sink", sink, NULL, NULL), "sink");
 }
 
 /* What a hundred peers may have under way to one actor together should fit into a cache. */
@@ -127,9 +155,9 @@ static const struct bench_pair_setup server_setup = {
 static void fill_client(struct bench *bench, rf_distributed *node)
 {
     (void)bench;
-    bench_check(
-        rf_distributed_register_local_actor(node, "producer", &producer_component, NULL, NULL),
-        "producer");
+    const rf_component *producer = planned != NULL ? &plan_component : &producer_component;
+    bench_check(rf_distributed_register_local_actor(node, "producer", producer, NULL, NULL),
+                "producer");
     bench_check(rf_distributed_register_remote_actor(node, "sink", "server"), "sink");
     bench_check(rf_network_add_connection(rf_distributed_network(node), "producer", "out",
                                           "sink@server", "in", NULL),
@@ -150,6 +178,19 @@ static void read_endpoint(int fd, char endpoint[ENDPOINT_SIZE])
     endpoint[size] = '\0';
 }
 
+static void do_round(rf_distributed *const nodes[NODES], int index)
+{
+    rf_network *nets[NODES];
+    for (int i = 0; i < NODES; i++)
+        nets[i] = rf_distributed_network(nodes[i]);
+    if (planned != NULL) {
+        bench_open_send(planned, nets, NODES, "producer", (unsigned)index, PROCESSES);
+        return;
+    }
+    for (int i = 0; i < NODES; i++)
+        bench_check(rf_network_send(nets[i], "producer", "in", rf_message_flow()), "producer");
+}
+
 static _Noreturn void run_client(struct bench *bench, int index, int fd)
 {
     char endpoint[ENDPOINT_SIZE];
@@ -165,10 +206,7 @@ static _Noreturn void run_client(struct bench *bench, int index, int fd)
     if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1)
         bench_die("the server went away");
     while (recv(fd, &byte, 1, 0) == 1)
-        for (int i = 0; i < NODES; i++)
-            bench_check(rf_network_send(rf_distributed_network(nodes[i]), "producer", "in",
-                                        rf_message_flow()),
-                        "producer");
+        do_round(nodes, index);
     for (int i = 0; i < NODES; i++) {
         (void)rf_distributed_stop(nodes[i], DRAIN_MS);
         rf_distributed_free(nodes[i]);
@@ -262,6 +300,8 @@ void bench_remote_fanin(struct bench *bench)
     messages = bench_scaled(bench, BENCH_REMOTE_MESSAGES) / BENCH_REMOTE_FANIN_CONNECTIONS;
     if (messages == 0)
         messages = 1;
+    unsigned rate = bench_rate(bench);
+    planned = rate > 0 ? bench_open_new(bench, rate) : NULL;
     allow_descriptors();
     (void)alarm(BENCH_PROCESS_SECONDS);
     start_clients(&clients, bench);
@@ -270,11 +310,17 @@ void bench_remote_fanin(struct bench *bench)
                    rf_distributed_address(server));
     tell_clients(&clients, endpoint);
     wait_for_links(&clients);
-    double ns = bench_median_ns(bench, run_round, &clients);
+    double ns =
+        planned != NULL ? (double)run_round(&clients) : bench_median_ns(bench, run_round, &clients);
     stop_clients(&clients);
     (void)rf_distributed_stop(server, DRAIN_MS);
     rf_distributed_free(server);
     (void)alarm(0);
+    if (planned != NULL) {
+        bench_open_result(bench, planned, "remote_fanin");
+        bench_open_free(planned);
+        return;
+    }
     bench_result(bench, "remote_fanin",
                  (double)messages * BENCH_REMOTE_FANIN_CONNECTIONS * 1e9 / ns, "msgs/s");
 }

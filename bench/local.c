@@ -5,6 +5,8 @@
  * and ends when the last one opens the gate. */
 #include "local.h"
 
+#include "open.h"
+
 #include <inttypes.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -103,6 +105,17 @@ static rf_err on_token(rf_context *ctx, void *state, size_t port, rf_message *ms
     return RF_OK;
 }
 
+/* Open loop: the message is the moment that it was planned for. */
+static struct bench_open *planned;
+
+static rf_err on_arrival(rf_context *ctx, void *state, size_t port, rf_message *msg)
+{
+    (void)ctx, (void)state, (void)port;
+    if (bench_open_arrive(planned, (uint64_t)rf_message_as_integer(msg)))
+        bench_gate_open(&gate);
+    return RF_OK;
+}
+
 static const rf_port_def port_in = {.name = "in"};
 static const rf_port_def port_out = {.name = "out"};
 
@@ -118,6 +131,7 @@ static const rf_component components[] = {
     COMPONENT("producer", .on_message = on_start, .on_resume = produce, .create = create_counter,
               .destroy = destroy_counter),
     COMPONENT("forwarder", .on_message = on_forward),
+    COMPONENT("arrival", .on_message = on_arrival),
     COMPONENT("token", .on_message = on_token, .create = create_counter,
               .destroy = destroy_counter),
 };
@@ -180,10 +194,39 @@ static void expect(long messages, long producers)
     job.sum = (int64_t)producers * ((int64_t)messages * (messages - 1) / 2);
 }
 
+/* ---- at a fixed rate ---- */
+
+/* From the sender's thread through "stage0", and so on, to one more actor that takes the time. */
+static void run_open(struct bench *bench, unsigned rate, const char *name, int stages)
+{
+    rf_network *net = new_network(bench);
+    char from[32] = "stage0";
+    add(net, from, "forwarder");
+    for (int i = 1; i <= stages; i++) {
+        char to[32];
+        (void)snprintf(to, sizeof to, "stage%d", i);
+        add(net, to, i < stages ? "forwarder" : "arrival");
+        wire(net, from, to);
+        (void)snprintf(from, sizeof from, "%s", to);
+    }
+    bench_check(rf_network_start(net), "start");
+    planned = bench_open_new(bench, rate);
+    bench_open_send(planned, &net, 1, "stage0", 0, 1);
+    bench_gate_wait(&gate);
+    rf_network_free(net);
+    bench_open_result(bench, planned, name);
+    bench_open_free(planned);
+}
+
 /* ---- workloads ---- */
 
 void bench_local_pingpong(struct bench *bench)
 {
+    unsigned rate = bench_rate(bench);
+    if (rate > 0) {
+        run_open(bench, rate, "local_pingpong", 2); /* there and back */
+        return;
+    }
     rf_network *net = new_network(bench);
     struct round round = {net, "ping", 0};
     add(net, "ping", "token");
@@ -199,6 +242,11 @@ void bench_local_pingpong(struct bench *bench)
 
 void bench_local_stream(struct bench *bench)
 {
+    unsigned rate = bench_rate(bench);
+    if (rate > 0) {
+        run_open(bench, rate, "local_stream", 1);
+        return;
+    }
     rf_network *net = new_network(bench);
     struct round round = {net, "producer", 0};
     add(net, "producer", "producer");
@@ -213,6 +261,11 @@ void bench_local_stream(struct bench *bench)
 
 void bench_local_pipeline(struct bench *bench)
 {
+    unsigned rate = bench_rate(bench);
+    if (rate > 0) {
+        run_open(bench, rate, "local_pipeline", BENCH_PIPE_STAGES);
+        return;
+    }
     rf_network *net = new_network(bench);
     struct round round = {net, "producer", 0};
     char from[32] = "producer";

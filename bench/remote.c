@@ -5,16 +5,13 @@
  * out-port, so the clock stops when the client has what the server counted. The child is made before
  * this process has any thread, tells its port through a pipe, and ends with its parent. */
 #include "remote.h"
-#include "histogram.h"
-#include "pace.h"
+#include "open.h"
 #include "pair.h"
 
 #include <inttypes.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { TURN = 64 };
@@ -149,10 +146,7 @@ static rf_err on_ping(rf_context *ctx, void *state, size_t port, rf_message *msg
 }
 
 /* Open loop: the payload carries the moment that its send was planned for. */
-static struct {
-    struct bench_histogram times;
-    long warmup, left;
-} planned;
+static struct bench_open *planned;
 
 static rf_err on_plan(rf_context *ctx, void *state, size_t port, rf_message *msg)
 {
@@ -163,14 +157,18 @@ static rf_err on_plan(rf_context *ctx, void *state, size_t port, rf_message *msg
 static rf_err on_arrival(rf_context *ctx, void *state, size_t port, rf_message *msg)
 {
     (void)ctx, (void)state, (void)port;
-    uint64_t now = bench_now_ns();
-    if (planned.warmup > 0)
-        planned.warmup--;
-    else
-        bench_histogram_record(&planned.times, now - (uint64_t)number_of(msg));
-    if (--planned.left == 0)
+    if (bench_open_arrive(planned, (uint64_t)number_of(msg)))
         bench_gate_open(&gate);
     return RF_OK;
+}
+
+/* In the server: the client is told of the last one. */
+static rf_err on_open_sink(rf_context *ctx, void *state, size_t port, rf_message *msg)
+{
+    (void)state, (void)port;
+    if (!bench_open_arrive(planned, (uint64_t)number_of(msg)))
+        return RF_OK;
+    return rf_emit(ctx, 0, rf_message_integer(job.messages * job.producers));
 }
 
 static const rf_port_def port_in = {.name = "in"};
@@ -185,6 +183,7 @@ static const rf_port_def port_out = {.name = "out"};
 static const rf_component sink_component =
     COMPONENT("sink", .on_message = on_sink, .create = create_sink, .destroy = destroy_sink);
 static const rf_component echo_component = COMPONENT("echo", .on_message = on_echo);
+static const rf_component open_sink_component = COMPONENT("open_sink", .on_message = on_open_sink);
 static const rf_component producer_component =
     COMPONENT("producer", .on_message = on_start, .on_resume = produce, .create = create_sink,
               .destroy = destroy_sink);
@@ -211,6 +210,7 @@ static void fill_server(struct bench *bench, rf_distributed *node)
 {
     (void)bench;
     add(node, &sink_component);
+    add(node, &open_sink_component);
     add(node, &echo_component);
 }
 
@@ -243,6 +243,16 @@ static void fill_plan(struct bench *bench, rf_distributed *node)
     wire(node, "echo@server", "arrival");
 }
 
+static void fill_open_stream(struct bench *bench, rf_distributed *node)
+{
+    (void)bench;
+    add(node, &plan_component);
+    add(node, &done_component);
+    bench_check(rf_distributed_register_remote_actor(node, "open_sink", "server"), "open_sink");
+    wire(node, "plan", "open_sink@server");
+    wire(node, "open_sink@server", "done");
+}
+
 /* ---- workloads ---- */
 
 static void start(rf_distributed *node, const char *actor)
@@ -257,6 +267,25 @@ static uint64_t run_round(void *arg)
     start(arg, "producer");
     bench_gate_wait(&gate);
     return bench_now_ns() - begin;
+}
+
+/* What happens at a fixed rate, until the last message is there. */
+static void run_open(struct bench *bench, unsigned rate, const char *name,
+                     void (*fill_client)(struct bench *bench, rf_distributed *node), size_t size)
+{
+    struct bench_pair pair;
+    const struct bench_pair_setup setup = {.fill_server = fill_server, .fill_client = fill_client};
+    planned = bench_open_new(bench, rate);
+    job.messages = planned->count;
+    job.producers = 1;
+    job.size = size;
+    bench_pair_start(&pair, bench, &setup);
+    rf_network *net = rf_distributed_network(pair.node);
+    bench_open_send(planned, &net, 1, "plan", 0, 1);
+    bench_gate_wait(&gate);
+    bench_pair_stop(&pair);
+    bench_open_result(bench, planned, name);
+    bench_open_free(planned);
 }
 
 static double stream(struct bench *bench, long messages, size_t size)
@@ -278,16 +307,25 @@ static double stream(struct bench *bench, long messages, size_t size)
     return ns;
 }
 
+static void stream_of_small(struct bench *bench, const char *name, size_t size)
+{
+    unsigned rate = bench_rate(bench);
+    if (rate > 0) {
+        run_open(bench, rate, name, fill_open_stream, size);
+        return;
+    }
+    double ns = stream(bench, BENCH_REMOTE_MESSAGES, size);
+    bench_result(bench, name, (double)job.messages * 1e9 / ns, "msgs/s");
+}
+
 void bench_remote_stream(struct bench *bench)
 {
-    double ns = stream(bench, BENCH_REMOTE_MESSAGES, BENCH_SMALL_BYTES);
-    bench_result(bench, "remote_stream", (double)job.messages * 1e9 / ns, "msgs/s");
+    stream_of_small(bench, "remote_stream", BENCH_SMALL_BYTES);
 }
 
 void bench_remote_stream_1k(struct bench *bench)
 {
-    double ns = stream(bench, BENCH_REMOTE_MESSAGES, BENCH_KIB_BYTES);
-    bench_result(bench, "remote_stream_1k", (double)job.messages * 1e9 / ns, "msgs/s");
+    stream_of_small(bench, "remote_stream_1k", BENCH_KIB_BYTES);
 }
 
 void bench_remote_large(struct bench *bench)
@@ -308,62 +346,11 @@ static double trip_us(size_t rank)
     return rtt.ns[rank] / 1e3;
 }
 
-static void send_planned(rf_network *net, uint64_t planned_ns)
-{
-    rf_message *msg = rf_message_integer((int64_t)planned_ns);
-    rf_err err;
-    /* A full mailbox delays the send; its time goes on from the moment that was planned. */
-    while ((err = rf_network_send(net, "plan", "in", msg)) == RF_EFULL)
-        (void)sched_yield();
-    bench_check(err, "plan");
-}
-
-static void send_all_planned(rf_network *net, unsigned rate, long count)
-{
-    struct bench_pace pace;
-    bench_pace_init(&pace, bench_now_ns(), rate);
-    for (long sent = 0; sent < count;) {
-        uint64_t now = bench_now_ns();
-        for (uint64_t due = bench_pace_due(&pace, now); due > 0 && sent < count; due--, sent++)
-            send_planned(net, bench_pace_take(&pace));
-        uint64_t wait_ns = bench_pace_wait_ns(&pace, bench_now_ns());
-        const struct timespec pause = {.tv_sec = (time_t)(wait_ns / 1000000000),
-                                       .tv_nsec = (long)(wait_ns % 1000000000)};
-        if (wait_ns > 0)
-            (void)nanosleep(&pause, NULL);
-    }
-}
-
-/* The round trip at a fixed rate: as long as --measure-ms, with a tenth before it that does not count. */
-static void open_rtt(struct bench *bench, unsigned rate)
-{
-    enum { PARTS = 10 };
-    struct bench_pair pair;
-    const struct bench_pair_setup setup = {.fill_server = fill_server, .fill_client = fill_plan};
-    uint64_t count = (uint64_t)rate * bench->options->measure_ms / 1000;
-    job.size = BENCH_SMALL_BYTES;
-    bench_histogram_reset(&planned.times);
-    planned.warmup = (long)(count / PARTS) + 1;
-    planned.left = (long)count + 1 + planned.warmup;
-    bench_pair_start(&pair, bench, &setup);
-    send_all_planned(rf_distributed_network(pair.node), rate, planned.left);
-    bench_gate_wait(&gate);
-    bench_pair_stop(&pair);
-    static const struct {
-        const char *name;
-        double percent;
-    } points[] = {{"remote_rtt_p50", 50}, {"remote_rtt_p99", 99}, {"remote_rtt_p99.9", 99.9}};
-    for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
-        double ns = (double)bench_histogram_percentile(&planned.times, points[i].percent);
-        bench_result(bench, points[i].name, ns / 1e3, "us");
-    }
-}
-
 void bench_remote_rtt(struct bench *bench)
 {
     unsigned rate = bench_rate(bench);
     if (rate > 0) {
-        open_rtt(bench, rate);
+        run_open(bench, rate, "remote_rtt", fill_plan, BENCH_SMALL_BYTES);
         return;
     }
     struct bench_pair pair;

@@ -8,7 +8,9 @@
  * inboxes before, and are refused after. */
 #include "core/base/clock.h"
 #include "core/base/diag.h"
+#include "core/message/message_internal.h"
 #include "net/bridge_internal.h"
+#include "net/frame.h"
 
 #include <reflow/log.h>
 #include <stdio.h>
@@ -76,6 +78,7 @@ static bool has_promise(void *user)
 static const struct rfi_transport_ops transport_ops = {
     .on_open = rfi_admit_open,
     .on_run = rfi_admit_run,
+    .find_body = rfi_frame_find_body,
     .on_pong = on_pong,
     .on_drain = on_drain,
     .on_closed = rfi_admit_closed,
@@ -104,6 +107,7 @@ static rf_err make_transport(struct rfi_bridge *bridge)
         .pending_per_address_max = config->pending_per_address_max,
         .control_frames_per_second_max = 50,
         .poll_us = config->poll_us,
+        .body_headroom = RFI_MESSAGE_HEADROOM,
         .has_http = bridge->hooks.on_http != NULL,
     };
     return rfi_transport_new(&options, &transport_ops, bridge, &bridge->transport);

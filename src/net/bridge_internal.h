@@ -262,7 +262,7 @@ extern const struct rfi_link_sink rfi_bridge_link_sink;
 /* The largest message that we take on the native wire: a peer sends each in one frame. */
 uint32_t rfi_native_message_bytes_max(const rf_config *config);
 struct rfi_link *rfi_native_link_new(struct rfi_peer *peer);
-void rfi_native_input(struct rfi_session *session, const struct rfi_run *run);
+void rfi_native_input(struct rfi_session *session, struct rfi_run *run);
 void rfi_native_fail_replies(struct rfi_peer *peer, rf_err err);
 /* Remember who waits; 0: out of memory, the reply is the caller's. */
 uint64_t rfi_native_add_reply(struct rfi_peer *peer, rf_reply *reply);

@@ -46,7 +46,7 @@ struct rfi_out_item { /* something to send */
     struct rfi_tail tail; /* behind data */
     size_t size;          /* of both */
     size_t sent;          /* of both */
-    size_t masked;        /* data[0, masked) is masked already */
+    size_t masked;        /* data[0, masked) is masked already; the tail never is */
     size_t frame_at;      /* where the frame under way starts in data */
     size_t frame_end;     /* and ends */
     uint8_t header[RFI_WS_HEADER_MAX];
@@ -128,7 +128,9 @@ struct rfi_conn {
     struct rfi_frame_parser parser;
     uint8_t *in;
     size_t in_size, in_capacity;
-    uint64_t control_window_ns; /* the second in which control_count counts */
+    struct rfi_body body;            /* of the message under way, whose beginning is all of `in` */
+    size_t body_here, body_capacity; /* of body.size: received; room for in the block */
+    uint64_t control_window_ns;      /* the second in which control_count counts */
     uint32_t control_count;
     struct rfi_out_item *out_first, *out_last, *pong;
 
@@ -156,7 +158,8 @@ void rfi_conn_update_events(struct rfi_conn *conn);
 void rfi_conn_release_pending(struct rfi_conn *conn);
 
 /* ---- conn_open.c: until on_open ---- */
-void rfi_conn_set_socket_options(int fd);
+/* Before the connection carries anything. */
+void rfi_conn_set_socket_options(int fd, const struct sockaddr *peer);
 void rfi_conn_connect_next(struct rfi_conn *conn);
 void rfi_conn_handle_connected(struct rfi_conn *conn);
 void rfi_conn_look(struct rfi_conn *conn, uint32_t events);
@@ -171,7 +174,11 @@ bool rfi_conn_can_read(const struct rfi_conn *conn);
 /* Make room in the buffer. False: no memory. */
 bool rfi_conn_reserve_in(struct rfi_conn *conn);
 void rfi_conn_drop_in(struct rfi_conn *conn);
+/* The body under way, if there is one, is not wanted any more. */
+void rfi_conn_drop_body(struct rfi_conn *conn);
 
+/* Do we mask what we send (a WebSocket that we dialled)? */
+bool rfi_conn_masks(const struct rfi_conn *conn);
 /* Queue an item that is complete but for the count: takes it. Any thread. */
 void rfi_conn_post_item(struct rfi_conn *conn, struct rfi_out_item *item);
 /* Is its end asked for? Then nothing is sent any more. Any thread. */

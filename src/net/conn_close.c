@@ -53,6 +53,7 @@ void rfi_conn_begin_close(struct rfi_conn *conn, enum rfi_closing closing)
     conn->state = RFI_CONN_CLOSING;
     conn->closing = closing;
     conn->parser.is_discarding = true;
+    rfi_conn_drop_body(conn);
     if (conn->has_opened && conn->wire == RFI_WIRE_WEBSOCKET)
         queue_close_frame(conn);
     conn->close_cap_ns = conn->loop->now_ns + FLUSH_ALL_MS * UINT64_C(1000000);
@@ -132,12 +133,15 @@ void rfi_conn_finish(struct rfi_conn *conn)
         return;
     rfi_conn_set_reason(conn, 0, RF_ECLOSED, "closed");
     conn->state = RFI_CONN_CLOSED;
+    if (conn->loop->lively == conn)
+        conn->loop->lively = NULL;
     unlink_conn(conn);
     if (conn->fd >= 0)
         (void)close(conn->fd);
     conn->fd = -1;
     rfi_conn_release_pending(conn);
     rfi_conn_drop_in(conn);
+    rfi_conn_drop_body(conn);
     rfi_conn_take_queue(conn);
     rfi_conn_drop_out(conn);
     if (conn->has_opened || conn->is_dialled)

@@ -24,13 +24,39 @@ enum { USER_TIMEOUT_MS = 30000 };
 
 /* ---- both ---- */
 
-void rfi_conn_set_socket_options(int fd)
+static bool is_loopback(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET) {
+        struct sockaddr_in v4;
+        memcpy(&v4, address, sizeof v4);
+        return ntohl(v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    if (address->sa_family != AF_INET6)
+        return false;
+    struct sockaddr_in6 v6;
+    memcpy(&v6, address, sizeof v6);
+    return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr) ||
+           (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr) && v6.sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+}
+
+/* Nothing is lost and nobody else is in the way inside a machine. A congestion control that paces (bbr, where it is the
+ * default) costs a timer interrupt for some packets there, and up to two thirds of the speed. Every kernel has reno, and
+ * every process may ask for it. Best before the connection stands: what was paced once keeps the timer. */
+static void avoid_pacing(int fd)
+{
+    static const char control[] = "reno";
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, control, sizeof control - 1);
+}
+
+void rfi_conn_set_socket_options(int fd, const struct sockaddr *peer)
 {
     /* What cannot be set leaves the connection slower, not wrong. */
     int one = 1;
     unsigned timeout_ms = USER_TIMEOUT_MS; /* unacknowledged bytes: the path is dead */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+    if (is_loopback(peer))
+        avoid_pacing(fd);
 }
 
 /* The loopback interface carries what goes to 127.0.0.0/8, to ::1 and to an address of our own. */
@@ -48,12 +74,11 @@ static bool is_same_host(int fd)
     if (getsockname(fd, &ours.any, &our_size) != 0 ||
         getpeername(fd, &theirs.any, &their_size) != 0)
         return false;
+    if (is_loopback(&theirs.any))
+        return true;
     if (theirs.any.sa_family == AF_INET)
-        return (ntohl(theirs.v4.sin_addr.s_addr) >> 24) == IN_LOOPBACKNET ||
-               theirs.v4.sin_addr.s_addr == ours.v4.sin_addr.s_addr;
-    const struct in6_addr *address = &theirs.v6.sin6_addr;
-    return (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == IN_LOOPBACKNET) ||
-           IN6_ARE_ADDR_EQUAL(address, &ours.v6.sin6_addr);
+        return theirs.v4.sin_addr.s_addr == ours.v4.sin_addr.s_addr;
+    return IN6_ARE_ADDR_EQUAL(&theirs.v6.sin6_addr, &ours.v6.sin6_addr);
 }
 
 static void open_conn(struct rfi_conn *conn)
@@ -67,6 +92,8 @@ static void open_conn(struct rfi_conn *conn)
     conn->state = RFI_CONN_OPEN;
     conn->has_opened = true;
     conn->is_same_host = is_same_host(conn->fd);
+    if (conn->is_same_host)
+        avoid_pacing(conn->fd);
     rfi_conn_set_deadline_in(conn, transport->options.handshake_timeout_ms);
     transport->ops.on_open(transport->user, conn);
     if (conn->out_first != NULL && !conn->is_blocked)
@@ -104,7 +131,7 @@ static bool try_address(struct rfi_conn *conn, const struct addrinfo *at)
         note_failure(dial, "socket", errno);
         return false;
     }
-    rfi_conn_set_socket_options(fd);
+    rfi_conn_set_socket_options(fd, at->ai_addr);
     if (connect(fd, at->ai_addr, at->ai_addrlen) != 0 && errno != EINPROGRESS) {
         note_failure(dial, "connect", errno);
         (void)close(fd);

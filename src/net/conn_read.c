@@ -7,22 +7,34 @@
  * a small run is copied into memory of its own size, so that what waits upstairs never holds much
  * more than it needs.
  *
+ * The end of a large message is read to where it will stay, when the layer above sees from the beginning that one body
+ * fills it: into a block that grows with what has come, by a factor of four from BODY_FIRST on.
+ *
+ *   in:    [ frame head, record heads ]   block: [ headroom | body, as it comes ... ]   in, behind: [ next frames ]
+ *
  * Runs are charged to the connection's budget until they are freed, by whatever thread; over the
  * budget the loop stops reading and TCP holds the peer back. The buffer grows by what has arrived
  * (doubling, never beyond what the frame under way needs), not by what a header promises. */
 #include "net/conn.h"
 
+#include "core/base/blocks.h"
 #include "core/base/pool.h"
 #include "net/io_loop.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 
 enum {
     READ_ROUNDS = 1, /* per event: other connections want their turn */
     READ_ONCE_MAX = 64 << 10,
-    ROOM_MIN = RFI_READ_CHUNK_BYTES / 4 /* less than this is not worth a system call */
+    ROOM_MIN = RFI_READ_CHUNK_BYTES / 4, /* less than this is not worth a system call */
+    BODY_REST_MIN = RFI_BLOCK_MIN,       /* what must be missing of a body to read it elsewhere */
+    BODY_ONCE_MAX = 256 << 10,
+    BODY_FIRST = 1 << 20,
+    BODY_GROWTH = 4,
+    BEHIND_BODY = 4 << 10 /* the head of the next message, most likely; more would be copied */
 };
 
 struct run_box { /* a run and what freeing it needs */
@@ -58,7 +70,8 @@ void rfi_run_free(struct rfi_run *run)
     if (box->is_chunk)
         rfi_chunks_put(&conn->transport->chunks, box->buffer);
     else
-        free(box->buffer);
+        rfi_block_put(box->buffer);
+    rfi_block_put(run->body.block);
     rfi_pool_free(box, box->pool_class);
     rfi_conn_unref(conn);
 }
@@ -70,7 +83,7 @@ void rfi_conn_drop_in(struct rfi_conn *conn)
     if (conn->in != NULL && conn->in_capacity == RFI_READ_CHUNK_BYTES)
         rfi_loop_put_buffer(conn->loop, conn->in);
     else
-        free(conn->in);
+        rfi_block_put(conn->in);
     conn->in = NULL;
     conn->in_size = conn->in_capacity = 0;
 }
@@ -88,10 +101,14 @@ bool rfi_conn_reserve_in(struct rfi_conn *conn)
     size_t capacity = conn->in_capacity * 2;
     if (conn->parser.payload_left < capacity - needed)
         capacity = needed + (size_t)conn->parser.payload_left;
-    uint8_t *bigger = realloc(conn->in, capacity);
+    uint8_t *bigger = rfi_block_take(capacity);
     if (bigger == NULL)
         return false;
+    size_t size = conn->in_size;
+    memcpy(bigger, conn->in, size);
+    rfi_conn_drop_in(conn);
     conn->in = bigger;
+    conn->in_size = size;
     conn->in_capacity = capacity;
     return true;
 }
@@ -113,7 +130,7 @@ static bool replace_buffer(struct rfi_conn *conn)
     if (tail_size > 0) {
         bool is_small = tail_size <= RFI_READ_CHUNK_BYTES - ROOM_MIN;
         capacity = is_small ? RFI_READ_CHUNK_BYTES : tail_size + RFI_READ_CHUNK_BYTES / 2;
-        fresh = is_small ? rfi_loop_take_buffer(conn->loop) : malloc(capacity);
+        fresh = is_small ? rfi_loop_take_buffer(conn->loop) : rfi_block_take(capacity);
         if (fresh == NULL)
             return false;
     }
@@ -121,6 +138,84 @@ static bool replace_buffer(struct rfi_conn *conn)
     conn->in = fresh;
     conn->in_capacity = capacity;
     return true;
+}
+
+/* ---- the body of a large message ---- */
+
+void rfi_conn_drop_body(struct rfi_conn *conn)
+{
+    rfi_block_put(conn->body.block);
+    conn->body.block = NULL;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The message under way begins the buffer: is the rest of it one body? Then that goes on in a block. False: no memory. */
+static bool find_body(struct rfi_conn *conn)
+{
+    const struct rfi_transport *transport = conn->transport;
+    size_t frame_size = 0;
+    /* relaxed: a message more or less that is read the ordinary way */
+    if (transport->ops.find_body == NULL || conn->body.block != NULL ||
+        !rfi_frame_is_under_way(&conn->parser, BODY_REST_MIN, &frame_size) ||
+        !atomic_load_explicit(&conn->is_approved, memory_order_relaxed))
+        return true;
+    size_t at = transport->ops.find_body(conn->in, conn->in_size, frame_size);
+    if (at == 0)
+        return true;
+    size_t size = frame_size - at;
+    size_t here = conn->in_size - at;
+    size_t capacity = smaller(size, here > BODY_FIRST ? here : BODY_FIRST);
+    conn->body.block = rfi_block_take(transport->options.body_headroom + capacity);
+    if (conn->body.block == NULL)
+        return false;
+    memcpy(conn->body.block + transport->options.body_headroom, conn->in + at, here);
+    conn->body.size = size;
+    conn->body_here = here;
+    conn->body_capacity = capacity;
+    rfi_frame_cut(&conn->parser, at);
+    conn->in_size = at;
+    return true;
+}
+
+static bool reserve_body(struct rfi_conn *conn)
+{
+    if (conn->body_here < conn->body_capacity || conn->body_here == conn->body.size)
+        return true;
+    size_t headroom = conn->transport->options.body_headroom;
+    size_t capacity = conn->body.size;
+    if (capacity / BODY_GROWTH > conn->body_here)
+        capacity = conn->body_here * BODY_GROWTH;
+    uint8_t *bigger = realloc(conn->body.block, headroom + capacity);
+    if (bigger == NULL)
+        return false;
+    conn->body.block = bigger;
+    conn->body_capacity = capacity;
+    return true;
+}
+
+/* Read on; what follows the body goes into the buffer. */
+static ssize_t receive_body(struct rfi_conn *conn, size_t *out_room)
+{
+    uint8_t *at = conn->body.block + conn->transport->options.body_headroom + conn->body_here;
+    size_t left = conn->body.size - conn->body_here;
+    size_t size = smaller(smaller(left, conn->body_capacity - conn->body_here), BODY_ONCE_MAX);
+    struct iovec iov[2] = {{.iov_base = at, .iov_len = size},
+                           {.iov_base = conn->in + conn->in_size, .iov_len = BEHIND_BODY}};
+    bool is_last = size == left;
+    *out_room = size + (is_last ? (size_t)BEHIND_BODY : 0);
+    ssize_t got = readv(conn->fd, iov, is_last ? 2 : 1);
+    if (got <= 0)
+        return got;
+    size_t of_body = smaller((size_t)got, size);
+    rfi_frame_take_elsewhere(&conn->parser, at, of_body);
+    conn->body_here += of_body;
+    conn->in_size += (size_t)got - of_body;
+    conn->loop->round_bytes += of_body;
+    return got;
 }
 
 /* ---- runs ---- */
@@ -174,6 +269,11 @@ static bool deliver(struct rfi_conn *conn)
         }
     }
     loop->round_bytes += size;
+    if (conn->body.block != NULL) {
+        box->charge += conn->body_capacity;
+        box->run.body = conn->body;
+        conn->body.block = NULL;
+    }
     (void)rfi_conn_ref(conn); /* the run's */
     /* relaxed: see rfi_run_free */
     (void)atomic_fetch_add_explicit(&conn->unfreed, box->charge, memory_order_relaxed);
@@ -278,6 +378,7 @@ void rfi_conn_parse(struct rfi_conn *conn)
     } else if (conn->in != NULL) {
         keep_tail(conn);
     }
+    rfi_conn_drop_body(conn); /* of a message that nobody wanted */
     if (stop == RFI_FRAME_CLOSE)
         handle_peer_close(conn);
     else if (stop == RFI_FRAME_FAIL)
@@ -298,29 +399,45 @@ static void handle_no_bytes(struct rfi_conn *conn, ssize_t got, int error)
         rfi_conn_break(conn, RF_ECLOSED, strerrordesc_np(error));
 }
 
+static ssize_t receive(struct rfi_conn *conn, size_t *out_room)
+{
+    *out_room = smaller(conn->in_capacity - conn->in_size, READ_ONCE_MAX);
+    ssize_t got = recv(conn->fd, conn->in + conn->in_size, *out_room, 0);
+    if (got > 0)
+        conn->in_size += (size_t)got;
+    return got;
+}
+
+/* Bytes came: false when this connection's turn is over. */
+static bool take_read(struct rfi_conn *conn, bool is_full)
+{
+    if (conn->body.block == NULL || conn->parser.payload_left == 0)
+        rfi_conn_parse(conn);
+    if (conn->state == RFI_CONN_OPEN && !find_body(conn))
+        rfi_conn_fail(conn, RFI_CLOSE_INTERNAL, RF_ENOMEM, "out of memory for a large message");
+    if (conn->state == RFI_CONN_CLOSED || !is_full)
+        return false;
+    if (conn->state == RFI_CONN_OPEN && !rfi_conn_can_read(conn))
+        return false;
+    return conn->state != RFI_CONN_CLOSING ||
+           (conn->closing == RFI_CLOSING_OURS && !conn->has_peer_close);
+}
+
 void rfi_conn_read(struct rfi_conn *conn)
 {
     for (int round = 0; round < READ_ROUNDS; round++) {
-        if (!rfi_conn_reserve_in(conn)) {
+        if (!rfi_conn_reserve_in(conn) || !reserve_body(conn)) {
             rfi_conn_fail(conn, RFI_CLOSE_INTERNAL, RF_ENOMEM, "out of memory for reading");
             return;
         }
-        size_t room = conn->in_capacity - conn->in_size;
-        if (room > READ_ONCE_MAX)
-            room = READ_ONCE_MAX;
-        ssize_t got = recv(conn->fd, conn->in + conn->in_size, room, 0);
+        size_t room = 0;
+        ssize_t got = conn->body.block != NULL ? receive_body(conn, &room) : receive(conn, &room);
+        conn->loop->has_read |= got >= 0 || errno != EAGAIN;
         if (got <= 0) {
             handle_no_bytes(conn, got, errno);
             return;
         }
-        conn->in_size += (size_t)got;
-        rfi_conn_parse(conn);
-        if (conn->state == RFI_CONN_CLOSED || (size_t)got < room)
-            break;
-        if (conn->state == RFI_CONN_OPEN && !rfi_conn_can_read(conn))
-            break;
-        if (conn->state == RFI_CONN_CLOSING &&
-            (conn->closing != RFI_CLOSING_OURS || conn->has_peer_close))
+        if (!take_read(conn, (size_t)got == room))
             break;
     }
     if (conn->state == RFI_CONN_OPEN && conn->out_first != NULL && !conn->is_blocked)

@@ -8,6 +8,9 @@
  *
  *   item->data:  [ sent | masked, not sent | not masked | ... ]     frame_at <= sent <= frame_end
  *
+ * A tail is not ours to change: it is masked on the way to a buffer of the batch, as much as that holds for each system
+ * call. What the socket did not take is masked again.
+ *
  * Order: items of one sender stay in order. Control frames go ahead of what has not begun. */
 #include "net/conn.h"
 
@@ -18,11 +21,20 @@
 #include <string.h>
 #include <sys/uio.h>
 
-enum { IOV_COUNT = 256, BATCH_BYTES = 512 << 10, FLUSH_ROUNDS = 8, PACE_ASK_NS = 1000000 };
+enum {
+    IOV_COUNT = 256,
+    BATCH_BYTES = 512 << 10,
+    FLUSH_ROUNDS = 8,
+    SMALL_BATCH_BYTES = 512,
+    PACE_ASK_NS = 1000000
+};
 
 struct batch {
     struct iovec iov[IOV_COUNT];
     size_t count, bytes;
+    uint8_t *masked; /* a chunk for masked bytes of tails; NULL: not needed yet */
+    size_t masked_size;
+    bool is_failed; /* no memory for it */
 };
 
 /* ---- items ---- */
@@ -171,51 +183,89 @@ static void prepare_frame(struct rfi_conn *conn, struct rfi_out_item *item)
         item->frame_end - item->frame_at, conn->is_dialled ? item->mask : NULL);
 }
 
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 static void add_iov(struct batch *batch, void *data, size_t size)
 {
     batch->iov[batch->count++] = (struct iovec){.iov_base = data, .iov_len = size};
     batch->bytes += size;
 }
 
-/* What lies between item->sent and `end`: of the data, of the tail, or of both. */
-static void add_piece(struct batch *batch, const struct rfi_out_item *item, size_t end)
+/* Bytes of a tail, masked on their way. */
+static void add_masked(struct batch *batch, const struct rfi_out_item *item, size_t from,
+                       size_t size)
 {
     size_t data_size = item->size - item->tail.size;
-    if (item->sent < data_size) {
-        size_t data_end = end < data_size ? end : data_size;
-        add_iov(batch, item->data + item->sent, data_end - item->sent);
-    }
+    uint8_t *to = batch->masked + batch->masked_size;
+    rfi_ws_mask_copy(to, item->tail.data + (from - data_size), size, item->mask,
+                     from - item->frame_at);
+    batch->masked_size += size;
+    add_iov(batch, to, size);
+}
+
+/* What lies between item->sent and `end`: of the data, of the tail, or of both. */
+static void add_piece(struct batch *batch, const struct rfi_out_item *item, size_t end,
+                      bool is_masked)
+{
+    size_t data_size = item->size - item->tail.size;
+    if (item->sent < data_size)
+        add_iov(batch, item->data + item->sent, smaller(end, data_size) - item->sent);
     size_t from = item->sent > data_size ? item->sent : data_size;
-    if (end > from)
+    if (end <= from)
+        return;
+    if (is_masked)
+        add_masked(batch, item, from, end - from);
+    else
         add_iov(batch, item->tail.data + (from - data_size), end - from);
 }
 
-/* False: the item goes on in the next batch. */
+/* Masked bytes of a tail need room in the batch: it may have to end before `end`. False: no memory. */
+static bool fit_masked(struct rfi_conn *conn, struct batch *batch, const struct rfi_out_item *item,
+                       size_t *end)
+{
+    size_t data_size = item->size - item->tail.size;
+    size_t from = item->sent > data_size ? item->sent : data_size;
+    if (*end <= from)
+        return true;
+    if (batch->masked == NULL)
+        batch->masked = rfi_loop_take_buffer(conn->loop);
+    *end = smaller(*end, from + (RFI_READ_CHUNK_BYTES - batch->masked_size));
+    return batch->masked != NULL;
+}
+
+/* Mask in place what is ours, up to `end`. */
+static void mask_data(struct rfi_out_item *item, size_t end)
+{
+    end = smaller(end, item->size - item->tail.size);
+    if (end <= item->masked)
+        return;
+    (void)rfi_ws_mask(item->data + item->masked, end - item->masked, item->mask,
+                      item->masked - item->frame_at);
+    item->masked = end;
+}
+
+/* False: the item goes on in the next batch, or (batch->is_failed) never. */
 static bool add_item(struct rfi_conn *conn, struct batch *batch, struct rfi_out_item *item)
 {
     if (!item->has_frame)
         prepare_frame(conn, item);
+    size_t room = batch->bytes < BATCH_BYTES ? BATCH_BYTES - batch->bytes : 0;
+    size_t end = item->sent + smaller(item->frame_end - item->sent, room);
+    bool is_masked = rfi_conn_masks(conn) && !item->is_raw;
+    if (is_masked) {
+        batch->is_failed = !fit_masked(conn, batch, item, &end);
+        if (batch->is_failed)
+            return false;
+        mask_data(item, end);
+    }
     if (item->header_sent < item->header_size)
         add_iov(batch, item->header + item->header_sent,
                 (size_t)item->header_size - item->header_sent);
-    size_t piece = item->frame_end - item->sent;
-    size_t room = batch->bytes < BATCH_BYTES ? BATCH_BYTES - batch->bytes : 0;
-    if (piece > room)
-        piece = room;
-    size_t end = item->sent + piece;
-    bool is_masked = conn->is_dialled && !item->is_raw && conn->wire == RFI_WIRE_WEBSOCKET;
-    if (is_masked && end > item->masked) {
-        (void)rfi_ws_mask(item->data + item->masked, end - item->masked, item->mask,
-                          item->masked - item->frame_at);
-        item->masked = end;
-    }
-    add_piece(batch, item, end);
+    add_piece(batch, item, end, is_masked);
     return end == item->size;
-}
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
 }
 
 /* `count` bytes are in the kernel: free what is done. Returns how many were of messages. */
@@ -255,6 +305,49 @@ static void count_sent(struct rfi_conn *conn, size_t size)
         conn->transport->ops.on_drain(conn->transport->user, conn);
 }
 
+/* One small frame is put together here: cheaper than to have the kernel gather its pieces. */
+static ssize_t send_batch(const struct rfi_conn *conn, struct batch *batch)
+{
+    uint8_t small[SMALL_BATCH_BYTES];
+    struct msghdr message = {.msg_iov = batch->iov, .msg_iovlen = batch->count};
+    size_t at = 0;
+    if (batch->bytes > sizeof small)
+        return sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+    for (size_t i = 0; i < batch->count; i++) {
+        memcpy(small + at, batch->iov[i].iov_base, batch->iov[i].iov_len);
+        at += batch->iov[i].iov_len;
+    }
+    return send(conn->fd, small, at, MSG_NOSIGNAL);
+}
+
+/* Write one batch. False: there is nothing more, the socket takes no more for now, or the connection is gone. */
+static bool write_batch(struct rfi_conn *conn, struct batch *batch)
+{
+    batch->count = batch->bytes = batch->masked_size = 0;
+    struct rfi_out_item *item = conn->out_first;
+    while (item != NULL && batch->count + 3 <= IOV_COUNT && batch->bytes < BATCH_BYTES &&
+           add_item(conn, batch, item))
+        item = item->next;
+    if (batch->is_failed) {
+        rfi_conn_break(conn, RF_ENOMEM, "out of memory for what goes out");
+        return false;
+    }
+    ssize_t sent = send_batch(conn, batch);
+    if (sent < 0 && errno == EINTR)
+        return true;
+    if (sent < 0 && errno != EAGAIN) {
+        rfi_conn_break(conn, RF_ECLOSED, strerrordesc_np(errno));
+        return false;
+    }
+    if (sent > 0) {
+        conn->has_progress = true;
+        size_t message_bytes = advance(conn, (size_t)sent);
+        if (message_bytes > 0)
+            count_sent(conn, message_bytes);
+    }
+    return sent == (ssize_t)batch->bytes && conn->out_first != NULL;
+}
+
 /* The socket was blocked before this flush, or is now: see how it does. */
 static void note_pace(struct rfi_conn *conn, bool is_blocked)
 {
@@ -278,29 +371,15 @@ static void note_pace(struct rfi_conn *conn, bool is_blocked)
 void rfi_conn_flush(struct rfi_conn *conn)
 {
     struct batch batch;
-    for (int round = 0; round < FLUSH_ROUNDS && conn->out_first != NULL; round++) {
-        batch.count = batch.bytes = 0;
-        struct rfi_out_item *item = conn->out_first;
-        while (item != NULL && batch.count + 3 <= IOV_COUNT && batch.bytes < BATCH_BYTES &&
-               add_item(conn, &batch, item))
-            item = item->next;
-        struct msghdr message = {.msg_iov = batch.iov, .msg_iovlen = batch.count};
-        ssize_t sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR)
-            continue;
-        if (sent < 0 && errno != EAGAIN) {
-            rfi_conn_break(conn, RF_ECLOSED, strerrordesc_np(errno));
-            return;
-        }
-        if (sent > 0) {
-            conn->has_progress = true;
-            size_t message_bytes = advance(conn, (size_t)sent);
-            if (message_bytes > 0)
-                count_sent(conn, message_bytes);
-        }
-        if (sent < (ssize_t)batch.bytes)
+    batch.masked = NULL;
+    batch.is_failed = false;
+    for (int round = 0; round < FLUSH_ROUNDS && conn->out_first != NULL; round++)
+        if (!write_batch(conn, &batch))
             break;
-    }
+    if (batch.masked != NULL)
+        rfi_loop_put_buffer(conn->loop, batch.masked);
+    if (conn->state == RFI_CONN_CLOSED)
+        return;
     /* Blocked, or over its share of this round: epoll says when to go on. */
     bool is_blocked = conn->out_first != NULL;
     if (conn->is_paced && (is_blocked || conn->pace.is_stuck))

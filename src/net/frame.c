@@ -9,9 +9,10 @@
 #include "net/frame.h"
 
 #include <assert.h>
+#include <reflow/message.h>
 #include <string.h>
 
-enum { VARINT_MAX = 10, SMALL_RECORD_MAX = 64 };
+enum { VARINT_MAX = 10, SMALL_RECORD_MAX = 64, BODY_HEAD_MAX = 1024 };
 
 /* A varint at `at`; returns the place behind it. */
 static uint8_t *write_varint(uint8_t *at, uint64_t value)
@@ -351,6 +352,32 @@ void rfi_frame_get_record(struct rfi_frame_reader *reader, struct rfi_frame_read
     out->at = reader->at;
     reader->at += (size_t)size;
     out->size = reader->at;
+}
+
+size_t rfi_frame_find_body(const uint8_t *head, size_t size, size_t frame_size)
+{
+    struct rfi_frame_reader reader, record;
+    rfi_frame_reader_init(&reader, head, size < BODY_HEAD_MAX ? size : BODY_HEAD_MAX);
+    if (rfi_frame_get_u8(&reader) != RFI_FRAME_BATCH)
+        return 0;
+    (void)rfi_frame_get_bytes(&reader, RFI_FRAME_HEAD_SIZE - 1);
+    uint8_t type = rfi_frame_get_u8(&reader);
+    while (type != RFI_RECORD_RUN && reader.reason == NULL) {
+        rfi_frame_get_record(&reader, &record);
+        type = rfi_frame_get_u8(&reader);
+    }
+    (void)rfi_frame_get_varint(&reader);
+    uint8_t kind = rfi_frame_get_u8(&reader);
+    uint8_t flags = rfi_frame_get_u8(&reader);
+    uint16_t count = rfi_frame_get_u16(&reader);
+    if ((flags & RFI_RUN_REQUESTS) != 0)
+        (void)rfi_frame_get_u64(&reader);
+    uint64_t body_size = rfi_frame_get_varint(&reader);
+    /* An array has something behind its body in memory. */
+    if (reader.reason != NULL || count != 1 || kind == RF_KIND_ARRAY ||
+        body_size != frame_size - reader.at)
+        return 0;
+    return reader.at;
 }
 
 /* ---- errors ---- */

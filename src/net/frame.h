@@ -93,6 +93,11 @@ void rfi_frame_get_text(struct rfi_frame_reader *reader, char *out, size_t out_s
 /* Enter the record whose type byte was just read: `out` reads its bytes, `reader` goes behind it. */
 void rfi_frame_get_record(struct rfi_frame_reader *reader, struct rfi_frame_reader *out);
 
+/* Does one body end a frame of `frame_size` bytes, of which `head` is the beginning? Then where it starts in
+ * `head`. 0: no, or not known yet. Only for the form in which a large message is sent: few records, then a run of one
+ * message. Believes nothing but the sizes. */
+size_t rfi_frame_find_body(const uint8_t *head, size_t size, size_t frame_size);
+
 /* ---- errors on the wire: numbers of their own, that never change ---- */
 uint16_t rfi_frame_error_to_wire(rf_err err);
 /* A number from a newer peer gives RF_EREFUSED. */

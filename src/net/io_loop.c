@@ -17,6 +17,7 @@
 #include "core/base/errand.h"
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,13 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-enum { EVENTS_PER_ROUND = 128, POKES_PER_ROUND = 4096 };
+enum {
+    EVENTS_PER_ROUND = 128,
+    POKES_PER_ROUND = 4096,
+    LIVELY_LOOKS = 8,
+    YIELD_EVERY = 8,
+    LOOK_NS_MAX = 4000
+};
 
 static struct rfi_conn *conn_of_poke(struct rfi_mpsc_node *node)
 {
@@ -244,6 +251,30 @@ static int wait_for_events(struct rfi_loop *loop, struct epoll_event *events, bo
     return count;
 }
 
+/* A loop that polls and has heard of one connection alone asks that one for more: a system call less for each message.
+ * Now and then it looks at all. False: it is time to. */
+static bool look_at_lively(struct rfi_loop *loop)
+{
+    struct rfi_conn *conn = loop->lively;
+    if (conn == NULL || loop->lively_looks++ == LIVELY_LOOKS || conn->state != RFI_CONN_OPEN ||
+        !rfi_conn_can_read(conn)) {
+        loop->lively_looks = 0;
+        return false;
+    }
+    rfi_conn_handle_events(conn, EPOLLIN);
+    return true;
+}
+
+static void note_lively(struct rfi_loop *loop, const struct epoll_event *events, int count)
+{
+    if (count == 0)
+        return;
+    bool is_conn = *(enum rfi_source_kind *)events[0].data.ptr == RFI_SOURCE_CONN;
+    loop->lively =
+        count == 1 && is_conn && (events[0].events & EPOLLIN) != 0 ? events[0].data.ptr : NULL;
+    loop->lively_looks = 0;
+}
+
 static void handle_event(struct rfi_loop *loop, const struct epoll_event *event)
 {
     switch (*(enum rfi_source_kind *)event->data.ptr) {
@@ -258,11 +289,21 @@ static void handle_event(struct rfi_loop *loop, const struct epoll_event *event)
     }
 }
 
-static bool may_poll(const struct rfi_loop *loop, uint64_t last_activity_ns)
+/* A round begins. What it took since the last one began counts as polling, but not the time that others had this
+ * core: then the peer waits for us, and is not late. */
+static void begin_round(struct rfi_loop *loop)
+{
+    uint64_t now_ns = rfi_clock_ns();
+    uint64_t took_ns = now_ns - loop->now_ns;
+    loop->polled_ns += took_ns < LOOK_NS_MAX ? took_ns : LOOK_NS_MAX;
+    loop->now_ns = now_ns;
+}
+
+static bool may_poll(const struct rfi_loop *loop)
 {
     const struct rfi_transport *transport = loop->transport;
     uint64_t poll_ns = (uint64_t)transport->options.poll_us * 1000;
-    return poll_ns > 0 && loop->now_ns - last_activity_ns < poll_ns &&
+    return poll_ns > 0 && loop->polled_ns < poll_ns &&
            (transport->ops.is_resting == NULL || transport->ops.is_resting(transport->user));
 }
 
@@ -292,7 +333,7 @@ static void *loop_main(void *argument)
 {
     struct rfi_loop *loop = argument;
     struct epoll_event events[EVENTS_PER_ROUND];
-    uint64_t last_activity_ns = 0;
+    loop->polled_ns = UINT64_MAX / 2; /* nothing came yet */
     rfi_errands.is_open = true;
     rfi_errands.may_linger = true;
     rfi_errands.watch = &loop->watch;
@@ -300,7 +341,7 @@ static void *loop_main(void *argument)
     /* relaxed: read by who has revoked us, which orders it ([WT1]) */
     atomic_store_explicit(&loop->errands, &rfi_errands, memory_order_relaxed);
     for (;;) {
-        loop->now_ns = rfi_clock_ns();
+        begin_round(loop);
         take_inbox(loop);
         fire_deadlines(loop);
         if (advance_stop(loop))
@@ -312,10 +353,21 @@ static void *loop_main(void *argument)
         /* Flushing may have made room that a shard waits for; a thread that sleeps keeps no promise. */
         if (rfi_errands.count > 0 && !run_errands())
             return NULL;
-        bool is_awake = rfi_errands.count > 0 || may_poll(loop, last_activity_ns);
-        int count = wait_for_events(loop, events, is_awake);
+        bool is_awake = rfi_errands.count > 0 || may_poll(loop);
+        int count = 0;
+        loop->has_read = false;
+        if (!is_awake || !look_at_lively(loop))
+            count = wait_for_events(loop, events, is_awake);
         if (count > 0)
-            last_activity_ns = loop->now_ns = rfi_clock_ns();
+            loop->now_ns = rfi_clock_ns(); /* the wait may have been long */
+        if (count > 0 || loop->has_read) {
+            loop->polled_ns = 0;
+            loop->idle_looks = 0;
+        } else if (is_awake && ++loop->idle_looks % YIELD_EVERY == 0) {
+            (void)
+                sched_yield(); /* what we wait for may be made by a thread that waits for our core */
+        }
+        note_lively(loop, events, count);
         for (int i = 0; i < count; i++)
             handle_event(loop, &events[i]);
         fit_round(loop);

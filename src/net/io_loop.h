@@ -53,6 +53,11 @@ struct rfi_loop {
     bool is_stopping, is_deaf;
     unsigned events_max;          /* of a round: a power of two */
     size_t round_bytes;           /* of messages handed up in this round */
+    struct rfi_conn *lively;      /* the only one that had something to read of late; NULL: none */
+    unsigned lively_looks;        /* at it alone, since the last look at all */
+    uint64_t polled_ns;           /* since something came */
+    unsigned idle_looks;          /* since something came, while it polls */
+    bool has_read;                /* a socket had something to read, or its end */
     uint8_t *spare;               /* an idle read buffer, or NULL */
     struct rfi_frame_span *spans; /* of the read under way */
     size_t span_count, span_capacity;

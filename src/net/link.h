@@ -162,6 +162,11 @@ bool rfi_link_poll_tail(struct rfi_link *link, struct rfi_buf *out, struct rfi_t
 RF_NODISCARD rf_err rfi_link_input(struct rfi_link *link, const uint8_t *frame, size_t size,
                                    uint64_t now_ns, rf_diag *out_diag);
 
+/* The same for a frame of which `frame` is the beginning, and `body` the rest, in a block behind
+ * RFI_MESSAGE_HEADROOM bytes (rfi_frame_find_body said where it begins). A message takes the block, and it is NULL then. */
+RF_NODISCARD rf_err rfi_link_input_body(struct rfi_link *link, const uint8_t *frame, size_t size,
+                                        struct rfi_body *body, uint64_t now_ns, rf_diag *out_diag);
+
 /* ---- time ---- */
 /* Heartbeats and late acknowledgements. RF_ETIMEOUT: nothing came for three intervals, end the session. */
 RF_NODISCARD rf_err rfi_link_tick(struct rfi_link *link, uint64_t now_ns);

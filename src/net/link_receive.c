@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The receiving side of a link: takes one frame apart and acts on each record, in order.
  *
- * The frame is borrowed for the call. Whatever it says is checked before it is believed: lengths against
- * the frame, numbers against the limits, totals against what was sent, and all of that before memory is
- * taken. A record that cannot be right ends the session with its offset and the reason; what stood
+ * The frame is borrowed for the call, but for a body that comes in a block of its own: its message takes that.
+ * Whatever it says is checked before it is believed: lengths against the frame, numbers against the limits,
+ * totals against what was sent, and all of that before memory is taken. A record that cannot be right ends the session with its offset and the reason; what stood
  * before it has been done, and resume goes on from there.
  *
  * The cursor moves only after the sink has the message (or has refused it, which the peer is told). */
@@ -18,6 +18,8 @@ enum { TAKE_MANY_MAX = 64, SMALL_HEAD = 2 };
 struct intake {
     struct rfi_link *link;
     struct rfi_frame_reader reader;
+    struct rfi_body *body; /* what follows the reader's bytes; NULL: nothing */
+    bool is_body_met;
     uint64_t seq; /* of the next message */
     rf_diag *diag;
     size_t record_at;
@@ -25,8 +27,9 @@ struct intake {
 
 static rf_err refuse(const struct intake *in, rf_err err, size_t at, const char *reason)
 {
+    size_t size = in->reader.size + (in->body != NULL ? in->body->size : 0);
     return rfi_diag_set(in->diag, err, "native frame of %zu bytes, record at %zu, offset %zu: %s",
-                        in->reader.size, in->record_at, at, reason);
+                        size, in->record_at, at, reason);
 }
 
 static rf_err check_reader(const struct intake *in, const struct rfi_frame_reader *reader)
@@ -35,6 +38,18 @@ static rf_err check_reader(const struct intake *in, const struct rfi_frame_reade
 }
 
 /* ---- messages ---- */
+
+/* `body` NULL: it is the one that follows the frame. */
+static rf_err make_message(struct intake *in, uint8_t kind, const uint8_t *body, uint32_t size,
+                           rf_message **out)
+{
+    if (body != NULL)
+        return rfi_message_from_body((rf_kind)kind, body, size, out);
+    rf_err err = rfi_message_adopt((rf_kind)kind, in->body->block, size, out);
+    if (err == RF_OK)
+        in->body->block = NULL;
+    return err;
+}
 
 /* Hand one message over; the cursor is the caller's. */
 static rf_err take_message(struct intake *in, struct rfi_inflow *flow, uint8_t kind,
@@ -46,7 +61,7 @@ static rf_err take_message(struct intake *in, struct rfi_inflow *flow, uint8_t k
     rf_err reason = flow->refused;
     rf_message *msg = NULL;
     if (reason == RF_OK) {
-        rf_err err = rfi_message_from_body((rf_kind)kind, body, size, &msg);
+        rf_err err = make_message(in, kind, body, size, &msg);
         if (err == RF_ENOMEM)
             return refuse(in, RF_ENOMEM, in->reader.at, "no memory for a message");
         if (err != RF_OK)
@@ -89,7 +104,11 @@ static rf_err take_one(struct intake *in, struct rfi_inflow *flow, uint8_t kind,
     uint64_t size = rfi_frame_get_varint(reader);
     if (size > link->options.message_bytes_max)
         return refuse(in, RF_ELIMIT, reader->at, "a message is larger than we take");
-    const uint8_t *body = rfi_frame_get_bytes(reader, (size_t)size);
+    const uint8_t *body = NULL;
+    if (in->body != NULL && reader->at == reader->size && size == in->body->size)
+        in->is_body_met = true;
+    else
+        body = rfi_frame_get_bytes(reader, (size_t)size);
     rf_err err = check_reader(in, reader);
     if (RFI_PLANTED(5) && err != RF_OK && in->seq > link->cursor_in)
         link->cursor_in = in->seq;
@@ -534,6 +553,12 @@ static rf_err take_frame(struct intake *in)
 rf_err rfi_link_input(struct rfi_link *link, const uint8_t *frame, size_t size, uint64_t now_ns,
                       rf_diag *out_diag)
 {
+    return rfi_link_input_body(link, frame, size, NULL, now_ns, out_diag);
+}
+
+rf_err rfi_link_input_body(struct rfi_link *link, const uint8_t *frame, size_t size,
+                           struct rfi_body *body, uint64_t now_ns, rf_diag *out_diag)
+{
     if (!link->is_up)
         return rfi_diag_set(out_diag, RF_ESTATE, "the link has no session");
     if (link->failed != RF_OK)
@@ -541,10 +566,12 @@ rf_err rfi_link_input(struct rfi_link *link, const uint8_t *frame, size_t size, 
     link->now_ns = now_ns;
     link->last_receive_ns = now_ns;
     link->stats.received_frames++;
-    struct intake in = {.link = link, .diag = out_diag};
+    struct intake in = {.link = link, .diag = out_diag, .body = body};
     rfi_frame_reader_init(&in.reader, frame, size);
     rfi_link_enter(link);
     rf_err err = take_frame(&in);
+    if (err == RF_OK && body != NULL && !in.is_body_met)
+        err = refuse(&in, RF_EPROTO, size, "the end of the frame belongs to no message");
     if (err != RF_OK)
         link->failed = err;
     rfi_link_leave(link);

@@ -752,6 +752,7 @@ static void reserve_frame(const struct rfi_link *link, struct rfi_buf *out)
 {
     size_t waiting = link->ring_count - link->sent_count;
     size_t kept = link->ring_count - link->spent_count; /* all that waits, and more */
+    (void)rfi_buf_reserve(out, FRAME_SPARE);
     if (waiting < 2 || kept == 0 || link->ring_bytes / kept >= TAIL_BYTES_MIN || link->leaves_rows)
         return;
     size_t likely = waiting * (link->ring_bytes / kept + LIKELY_HEAD);

@@ -67,7 +67,7 @@ void rfi_listener_accept(struct rfi_loop *loop, struct rfi_listener *listener)
             accept4(listener->fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             listener->is_starved = false;
-            rfi_conn_set_socket_options(fd);
+            rfi_conn_set_socket_options(fd, (struct sockaddr *)&address);
             rfi_conn_accept(loop->transport, fd, (struct sockaddr *)&address, size);
         } else if (is_starving(errno)) {
             starve(loop, listener, errno);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+enum { WEIGHT = 4, OUTLIER = 4 };
+
 #define BYTES_PER_MIB UINT64_C(1048576)
 #define NS_PER_S      UINT64_C(1000000000)
 
@@ -36,5 +38,12 @@ void rfi_pace_add(struct rfi_pace *pace, uint64_t bytes_per_s, bool was_idle)
     uint64_t before = pace->ns_per_mib;
     if (was_idle && (before == 0 || seen >= before))
         return; /* at least so fast: nothing new */
-    pace->ns_per_mib = was_idle || before == 0 ? seen : before - before / 4 + seen / 4;
+    if (before == 0)
+        before = seen;
+    /* A burst that a queue swallowed, and the end of one, are many times off. */
+    seen = seen > before / OUTLIER ? seen : before / OUTLIER;
+    seen = seen < before * OUTLIER ? seen : before * OUTLIER;
+    uint64_t mean = before - before / WEIGHT + seen / WEIGHT;
+    mean = mean < RFI_PACE_SLOWEST ? mean : RFI_PACE_SLOWEST;
+    pace->ns_per_mib = mean > 0 ? mean : 1;
 }

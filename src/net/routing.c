@@ -178,11 +178,11 @@ static enum stay stand_in(struct rfi_shard *shard)
 {
     rf_network *net = shard->bridge->net;
     bool is_guest = rfi_network_guest_begin(net);
-    uint64_t until_ns = rfi_clock_ns() + (is_guest ? STAND_IN_NS : STAND_IN_WORKER_NS);
+    shard->now_ns = rfi_clock_ns(); /* take_turn looks again */
+    uint64_t until_ns = shard->now_ns + (is_guest ? STAND_IN_NS : STAND_IN_WORKER_NS);
     enum rfi_guest_stop stop = RFI_GUEST_DONE;
     bool is_done = false;
     do {
-        shard->now_ns = rfi_clock_ns();
         size_t handled = handle_inbox(shard, ITEMS_PER_TURN);
         if (is_guest)
             stop = rfi_network_guest_run(net, until_ns);

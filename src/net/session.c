@@ -449,7 +449,6 @@ static bool write_native(struct rfi_peer *peer)
 {
     struct rfi_session *session = peer->session;
     struct rfi_buf *frame = &peer->shard->frame;
-    bool masks = rfi_conn_masks(session->conn);
     while (may_write(session)) {
         struct rfi_tail tail = {.data = NULL};
         if (session->packing != NULL && session->packed_left == 0)
@@ -460,7 +459,7 @@ static bool write_native(struct rfi_peer *peer)
             continue;
         }
         rfi_buf_clear(frame);
-        if (!rfi_link_poll_tail(peer->link, frame, masks ? NULL : &tail, peer->shard->now_ns))
+        if (!rfi_link_poll_tail(peer->link, frame, &tail, peer->shard->now_ns))
             return false;
         if (frame->is_failed) {
             rfi_tail_release(&tail);

@@ -295,7 +295,7 @@ struct rfi_link *rfi_native_link_new(struct rfi_peer *peer)
     return rfi_link_new(&options, peer->bridge->incarnation, &rfi_bridge_link_sink, peer);
 }
 
-void rfi_native_input(struct rfi_session *session, const struct rfi_run *run)
+void rfi_native_input(struct rfi_session *session, struct rfi_run *run)
 {
     struct rfi_peer *peer = session->peer;
     struct rfi_shard *shard = peer->shard;
@@ -314,7 +314,9 @@ void rfi_native_input(struct rfi_session *session, const struct rfi_run *run)
             err = rfi_packing_input(session->packing, &shard->zstd, bytes, size, &shard->unpacked,
                                     &bytes, &size, &diag);
         if (err == RF_OK && bytes != NULL)
-            err = rfi_link_input(peer->link, bytes, size, shard->now_ns, &diag);
+            err = rfi_link_input_body(peer->link, bytes, size,
+                                      i == 0 && run->body.block != NULL ? &run->body : NULL,
+                                      shard->now_ns, &diag);
         if (err != RF_OK) {
             const char *reason = diag.text[0] != '\0' ? diag.text : rf_err_text(err);
             rf_log(RF_LOG_WARN, "NET-PROTOCOL-ERROR", "network=%s address=%s reason=\"%s\"",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The end of a frame that is not copied into it: the body of a large message, written to the socket from where it lies. */
+/* The end of a frame that is not copied: the body of a large message, written to the socket from where it lies, and read
+ * from it to where it stays. */
 #ifndef RFI_TAIL_H
 #define RFI_TAIL_H
 
@@ -18,5 +19,11 @@ static inline void rfi_tail_release(const struct rfi_tail *tail)
     if (tail->data != NULL)
         tail->release(tail->owner);
 }
+
+/* The end of a large message, received into a block of its own (find_body of transport.h). */
+struct rfi_body {
+    uint8_t *block; /* of base/blocks.h; NULL: there is none */
+    size_t size;    /* it lies at block + body_headroom */
+};
 
 #endif

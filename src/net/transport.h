@@ -36,6 +36,8 @@ struct rfi_run {
     size_t size;
     struct rfi_frame_span *frames;
     size_t frame_count;
+    /* What follows the bytes of frames[0]. Who takes the block makes it NULL here. */
+    struct rfi_body body;
 };
 /* Give the run's memory back, and its bytes to the connection's read budget: a connection stops reading
  * while more than read_budget_bytes of its runs are not freed. Any thread. */
@@ -53,7 +55,8 @@ struct rfi_transport_options {
     uint32_t read_budget_bytes;             /* 0: 4 MiB */
     uint32_t write_low_bytes;               /* on_drain threshold, 0: 256 KiB */
     uint32_t poll_us;
-    bool has_http; /* on_http takes what is HTTP; else such connections get 404 */
+    uint32_t body_headroom; /* bytes before a body in its block, for the owner */
+    bool has_http;          /* on_http takes what is HTTP; else such connections get 404 */
 };
 
 /* All callbacks: on an I/O thread, never blocking. on_closed is the last one of a connection. */
@@ -62,6 +65,10 @@ struct rfi_transport_ops {
     void (*on_open)(void *user, struct rfi_conn *conn);
     /* Takes the run. */
     void (*on_run)(void *user, struct rfi_conn *conn, struct rfi_run *run);
+    /* A large binary message is under way, in one frame of `frame_size` bytes on an approved connection, and this much of
+     * it is here. Does one body fill it from some place in `head` to its end? Then where; the rest is read into a
+     * block of its own and never copied. 0: no, or not known yet. Looks at the bytes and at nothing else. May be NULL. */
+    size_t (*find_body)(const uint8_t *head, size_t size, size_t frame_size);
     /* A WebSocket pong came (counts as life; for the Rust wire's heartbeat). May be NULL. */
     void (*on_pong)(void *user, struct rfi_conn *conn);
     /* rfi_conn_unsent fell below write_low_bytes after having been above. */
@@ -130,11 +137,9 @@ enum { RFI_FRAMES_TEXT_MAX = 16 << 20 };
 size_t rfi_frames_begin(struct rfi_conn *conn, struct rfi_buf *frames);
 void rfi_frames_end(const struct rfi_conn *conn, struct rfi_buf *frames, size_t begin);
 void rfi_conn_send_frames(struct rfi_conn *conn, struct rfi_buf *frames);
-/* The same with a tail behind `message`, which is taken too (data NULL: none). Not where we mask (rfi_conn_masks). */
+/* The same with a tail behind `message`, which is taken too (data NULL: none). */
 void rfi_conn_send_tail(struct rfi_conn *conn, enum rfi_opcode opcode, struct rfi_buf *message,
                         const struct rfi_tail *tail);
-/* Do we mask what we send (a WebSocket that we dialled)? */
-bool rfi_conn_masks(const struct rfi_conn *conn);
 /* Bytes taken by rfi_conn_send and not yet in the kernel. Any thread. */
 size_t rfi_conn_unsent(const struct rfi_conn *conn);
 /* Keep what waits in the kernel short and measure how fast it goes, from now on. Any thread. */

@@ -288,37 +288,95 @@ size_t rfi_frame_move_tail(struct rfi_frame_parser *parser, uint8_t *to, const u
     return message_size + unread_size;
 }
 
+bool rfi_frame_is_under_way(const struct rfi_frame_parser *parser, size_t rest_min,
+                            size_t *out_frame_size)
+{
+    if (!parser->in_frame || !parser->in_message || parser->is_control || !parser->is_final ||
+        parser->fragment_count != 1 || parser->message_opcode != RFI_BINARY ||
+        parser->is_discarding || parser->payload_left < rest_min)
+        return false;
+    *out_frame_size = parser->write - parser->start + (size_t)parser->payload_left;
+    return true;
+}
+
+void rfi_frame_cut(struct rfi_frame_parser *parser, size_t size)
+{
+    parser->write = parser->read = parser->start + size;
+}
+
+void rfi_frame_take_elsewhere(struct rfi_frame_parser *parser, uint8_t *bytes, size_t size)
+{
+    if (parser->mode == RFI_FRAMES_OF_CLIENT)
+        (void)rfi_ws_mask(bytes, size, parser->mask, parser->payload_taken);
+    parser->payload_left -= size;
+    parser->payload_taken += size;
+}
+
+/* Two words at a time, which every machine that matters has an instruction for. */
+typedef uint64_t pair __attribute__((vector_size(16)));
+
+/* The mask four times, from the byte on that `phase` says. */
+static pair turn_mask(const uint8_t mask[4], size_t phase)
+{
+    unsigned turn = 8 * (unsigned)(phase & 3);
+    uint32_t word = 0;
+    if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
+        turn = (32 - turn) & 31;
+    memcpy(&word, mask, sizeof word);
+    word = word >> turn | word << ((32 - turn) & 31);
+    uint64_t twice = (uint64_t)word << 32 | word;
+    return (pair){twice, twice};
+}
+
+void rfi_ws_mask_copy(uint8_t *to, const uint8_t *from, size_t size, const uint8_t mask[4],
+                      size_t phase)
+{
+    pair word = turn_mask(mask, phase);
+    size_t i = 0;
+    for (; size - i >= 2 * sizeof(pair); i += 2 * sizeof(pair)) {
+        pair low, high;
+        memcpy(&low, from + i, sizeof low);
+        memcpy(&high, from + i + sizeof low, sizeof high);
+        low ^= word;
+        high ^= word;
+        memcpy(to + i, &low, sizeof low);
+        memcpy(to + i + sizeof low, &high, sizeof high);
+    }
+    for (; i < size; i++)
+        to[i] = from[i] ^ mask[(phase + i) & 3];
+}
+
 bool rfi_ws_mask(uint8_t *bytes, size_t size, const uint8_t mask[4], size_t phase)
 {
-    uint8_t turned[8];
-    for (size_t i = 0; i < sizeof turned; i++)
-        turned[i] = mask[(phase + i) & 3];
-    uint64_t word = 0;
-    memcpy(&word, turned, sizeof word);
+    pair word = turn_mask(mask, phase);
+    pair seen[2] = {{0, 0}, {0, 0}};
     size_t i = 0;
-    uint64_t seen[4] = {0, 0, 0, 0};
-    /* Four words a turn: the compiler makes vectors of them. */
-    for (; size - i >= 32; i += 32) {
-        uint64_t part[4];
-        memcpy(part, bytes + i, sizeof part);
-        for (size_t k = 0; k < 4; k++) {
-            part[k] ^= word;
-            seen[k] |= part[k];
-        }
-        memcpy(bytes + i, part, sizeof part);
+    for (; size - i >= 2 * sizeof(pair); i += 2 * sizeof(pair)) {
+        pair low, high;
+        memcpy(&low, bytes + i, sizeof low);
+        memcpy(&high, bytes + i + sizeof low, sizeof high);
+        low ^= word;
+        high ^= word;
+        seen[0] |= low;
+        seen[1] |= high;
+        memcpy(bytes + i, &low, sizeof low);
+        memcpy(bytes + i + sizeof low, &high, sizeof high);
     }
-    for (; size - i >= 8; i += 8) {
+    uint64_t all = 0;
+    for (; size - i >= sizeof all; i += sizeof all) {
         uint64_t part = 0;
         memcpy(&part, bytes + i, sizeof part);
-        part ^= word;
-        seen[0] |= part;
+        part ^= word[0];
+        all |= part;
         memcpy(bytes + i, &part, sizeof part);
     }
     for (; i < size; i++) {
-        bytes[i] ^= turned[i & 7];
-        seen[1] |= bytes[i];
+        bytes[i] ^= mask[(phase + i) & 3];
+        all |= bytes[i];
     }
-    return ((seen[0] | seen[1] | seen[2] | seen[3]) & UINT64_C(0x8080808080808080)) == 0;
+    seen[0] |= seen[1];
+    all |= seen[0][0] | seen[0][1];
+    return (all & UINT64_C(0x8080808080808080)) == 0;
 }
 
 size_t rfi_ws_write_header(uint8_t out[RFI_WS_HEADER_MAX], uint8_t opcode, bool is_final,

@@ -85,8 +85,22 @@ size_t rfi_frame_tail_size(const struct rfi_frame_parser *parser, size_t size);
 size_t rfi_frame_move_tail(struct rfi_frame_parser *parser, uint8_t *to, const uint8_t *bytes,
                            size_t size);
 
+/* ---- a message whose end is kept elsewhere ---- */
+/* Is a binary message under way that is one frame, with at least `rest_min` bytes of it not here? After MORE and
+ * rfi_frame_move_tail, when it begins the buffer: out_frame_size gets its size. */
+bool rfi_frame_is_under_way(const struct rfi_frame_parser *parser, size_t rest_min,
+                            size_t *out_frame_size);
+/* Of that message only the first `size` bytes stay in the buffer; all that comes of it goes by
+ * rfi_frame_take_elsewhere. When its frame is whole, rfi_frame_parse goes on behind those bytes. */
+void rfi_frame_cut(struct rfi_frame_parser *parser, size_t size);
+/* The next bytes of its payload, unmasked in place. At most parser->payload_left. */
+void rfi_frame_take_elsewhere(struct rfi_frame_parser *parser, uint8_t *bytes, size_t size);
+
 /* XOR with the mask, whose byte `phase` % 4 meets bytes[0]. Is all that comes out ASCII? */
 bool rfi_ws_mask(uint8_t *bytes, size_t size, const uint8_t mask[4], size_t phase);
+/* The same on the way from one place to another. */
+void rfi_ws_mask_copy(uint8_t *to, const uint8_t *from, size_t size, const uint8_t mask[4],
+                      size_t phase);
 /* Write a frame header; `mask` NULL: not masked. Returns its size. */
 size_t rfi_ws_write_header(uint8_t out[RFI_WS_HEADER_MAX], uint8_t opcode, bool is_final,
                            uint64_t size, const uint8_t *mask);

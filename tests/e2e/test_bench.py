@@ -149,11 +149,27 @@ class Run(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn("local_stream failed: not finished within 1 s", result.stderr)
 
-    def test_a_round_trip_at_a_fixed_rate(self):
-        result = bench("remote_rtt", "--rate", "2000", "--measure-ms", "200")
+    def test_workloads_at_a_fixed_rate(self):
+        for workload in ("remote_rtt", "remote_stream", "remote_stream_1k", "remote_fanin", "local_pingpong",
+                         "local_stream", "local_pipeline"):
+            with self.subTest(workload):
+                result = bench(workload, "--rate", "2000", "--measure-ms", "200")
+                self.assertEqual(result.returncode, 0, result.stderr)
+                lines = [line.split()[1:] for line in result.stdout.splitlines()]
+                self.assertEqual([(name, unit) for name, _, unit in lines],
+                                 [(f"{workload}_{what}", "us") for what in ("p50", "p99", "p99.9")]
+                                 + [(f"{workload}_rate", "msgs/s")])
+                p50, p99, p999, rate = (float(value) for _, value, _ in lines)
+                self.assertTrue(0 < p50 <= p99 <= p999, lines)
+                self.assertTrue(0 < rate <= 2020, "none before it was planned")
+
+    def test_a_rate_that_is_too_high_shows_in_the_times(self):
+        """The loop does not wait for a receiver that is behind: the times grow, and the reached rate is told."""
+        result = bench("remote_stream", "--rate", "1000000000", "--measure-ms", "1")
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertEqual([line.split()[1] for line in result.stdout.splitlines()],
-                         ["remote_rtt_p50", "remote_rtt_p99", "remote_rtt_p99.9"])
+        values = {line.split()[1]: float(line.split()[2]) for line in result.stdout.splitlines()}
+        self.assertLess(values["remote_stream_rate"], 1e9 / 2)
+        self.assertGreater(values["remote_stream_p50"], 1000, "a million messages of one millisecond")
 
     def test_a_rate_is_refused_where_there_is_no_open_loop(self):
         result = bench("local_ring", *TINY, "--rate", "1000")

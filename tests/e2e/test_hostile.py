@@ -74,6 +74,21 @@ def record(kind, body):
     return bytes([kind]) + varint(len(body)) + body
 
 
+def stored(payload):
+    """A zstd frame that holds the bytes as they are."""
+    block = struct.pack("<I", len(payload) << 3 | 1)[:3]
+    return b"\x28\xb5\x2f\xfd\x60" + struct.pack("<H", len(payload) - 256) + block + payload
+
+
+def repeated(byte, count):
+    """A zstd frame of 13 bytes that gives `count` of them."""
+    return b"\x28\xb5\x2f\xfd\0\x58" + struct.pack("<I", count << 3 | 3)[:3] + byte
+
+
+def part(size, zstd, flags=0):
+    return bytes([0x81, flags]) + varint(size) + zstd
+
+
 def native_frame(number, seq, records, ack=0):
     return b"\1" + struct.pack("<IQQ", number, seq, ack) + records
 
@@ -161,7 +176,7 @@ class Hostile(NodeTest):
                    "the descriptors are back at their baseline")
         self.assertEqual(self.one.link("two")["sessions"], 1)
         self.assertEqual((self.two.stop(), self.one.stop()), (0, 0))
-        log = self.one.log()
+        log = self.one.log()  # which leaves out some when there are many
         for line in log.splitlines():
             self.assertRegex(line, r"^\d{4}-\d\d-\d\dT[0-9:.]+Z (error|warn|info|debug) [A-Z-]+")
             self.assertNotRegex(line, r"[\x00-\x1f\x7f\u202e]")
@@ -269,6 +284,95 @@ class Hostile(NodeTest):
                                    b"".join(map(tcp_frame, frames)))
             self.assertIn(b'"success":true', answer, what)
             self.assertEqual(end, "end", what)
+        self.check_undisturbed()
+
+    def test_large_bodies_that_never_come(self):
+        """Announced and not sent, half sent, and sent byte by byte, on both wires: nothing is held that did not come, and
+        what did come whole is taken."""
+        port = self.pair(max_connections=1000, heartbeat_interval_ms=5000)
+        before = self.one.rss_kib()
+        body = random.Random(3).randbytes(300000)
+        size = (16 << 20) - 100
+        held = []
+        for number in range(60):
+            is_tcp = number % 2 == 0
+            frame = tcp_frame if is_tcp else lambda payload, kind=2: ws_frame(kind, payload)
+            start = b"RFLOW/1\n" if is_tcp else UPGRADE
+            sock = socket.create_connection(("127.0.0.1", port))
+            sock.settimeout(10)
+            sock.sendall(start + frame(native_hello(f"large{number}"), 1))
+            answer = b""
+            while b'"success":true' not in answer:
+                answer += sock.recv(65536)
+            head = native_frame(2, 1, b"\1\0\x08\0\1\0" + varint(size))
+            whole = 1 + len(head) + size
+            announced = struct.pack("<IB", whole, 2) + head if is_tcp else ws_frame(
+                2, head, size=len(head) + size)
+            here = (0, 1, 70000, len(body))[number // 2 % 4]
+            sock.sendall(frame(native_frame(1, 1, SETTINGS + open_flow(0))) + announced +
+                         body[:here])
+            if number % 3 == 0:
+                sock.shutdown(socket.SHUT_WR)
+            elif number % 3 == 1:
+                sock.close()
+            held.append(sock)
+        self.assertLess(self.one.rss_kib() - before, 60 * 1024)
+        for sock in held:
+            sock.close()
+        for is_tcp in (True, False):
+            self.drip(port, is_tcp, body[:40000])
+        self.check_undisturbed()
+
+    def drip(self, port, is_tcp, body):
+        """A large message whose bytes come one by one is taken: the node acknowledges it."""
+        frame = tcp_frame if is_tcp else lambda payload, kind=2: ws_frame(kind, payload)
+        start = b"RFLOW/1\n" if is_tcp else UPGRADE
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            sock.settimeout(10)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.sendall(start + frame(native_hello(f"drip{is_tcp}"), 1) +
+                         frame(native_frame(1, 1, SETTINGS + open_flow(0))))
+            data = frame(native_frame(2, 1, run(0, [body], kind=8)))
+            sock.sendall(data[:200])
+            for at in range(200, len(data)):
+                sock.send(data[at:at + 1])
+            answer = b""
+            while not re.search(rb"\x01.{12}\x01\x00{7}", answer, re.S):
+                chunk = sock.recv(65536)
+                self.assertTrue(chunk, answer)
+                answer += chunk
+
+    def test_compressed_frames_that_break_the_rules(self):
+        port = self.pair(max_connections=1000, compression="on")
+        good = native_frame(1, 1, SETTINGS + record(0x70, b"x" * 300))
+        half = part(131071, repeated(b"\1", 131071), flags=1)
+        wrong_end = tcp_frame(native_frame(9, 9, b""))
+        cases = {
+            "not agreed on": [part(len(good), stored(good))],
+            "cut short": [part(len(good), stored(good)[:-1])], "no zstd": [part(9, b"x" * 9)],
+            "bombs without end": [half] * 200, "in between": [part(len(good), stored(good), flags=1), good],
+            "large": [part(131073, repeated(b"\1", 131073))], "bomb": [part(100, repeated(b"\1", 131071))],
+            "less": [part(len(good) + 1, stored(good))], "more": [part(len(good) - 1, stored(good))],
+            "nothing": [part(0, stored(good))],
+            "no size": [b"\x81\0"], "no flags": [b"\x81"], "a long size": [b"\x81\0" + b"\xff" * 11],
+            "flags": [part(len(good), stored(good), flags=2)], "two": [part(len(good), stored(good) * 2)],
+            "compressed twice": [part(len(half) + 256, stored(half + b"\0" * 256))],
+            "wrong inside": [part(len(good), stored(good)), wrong_end],
+        }
+        before = self.one.rss_kib()
+        for number, (what, frames) in enumerate(cases.items()):
+            offer = ["actor_messaging", "reflow.native.1"] + ["reflow.native.zstd"] * (what != "not agreed on")
+            first = json.loads(native_hello(f"z{number}"))
+            answer, end = exchange(port, b"RFLOW/1\n" + tcp_frame(json.dumps({**first, "capabilities": offer}).encode(), 1)
+                                   + b"".join(map(tcp_frame, frames)))
+            self.assertIn(b'"success":true', answer, what)
+            self.assertEqual(b"reflow.native.zstd" in answer, what != "not agreed on", what)
+            self.assertEqual(end, "end", what)
+        log = self.one.log()
+        for reason in ("a frame of an unknown, required type", "its parts are more than a frame may have",
+                       "a part is missing", "a part is not one whole zstd frame", "a part is larger than parts may be"):
+            self.assertIn(reason, log)
+        self.assertLess(self.one.rss_kib() - before, 64 << 10, "what a peer can make us hold is bounded by a frame")
         self.check_undisturbed()
 
     def test_native_frames_changed_at_random(self):

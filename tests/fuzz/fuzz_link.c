@@ -3,6 +3,7 @@
  * damaged, frames made of the input's own bytes, cuts, restarts, time. Nothing may crash or leak, mailboxes
  * keep to their windows, and a link that refused a frame goes on after the next handshake. */
 #include "net/link_internal.h"
+#include "support/link_body.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -186,7 +187,8 @@ static bool take(int which, const uint8_t *bytes, size_t size)
         memcpy(copy, bytes, size);
     rf_diag diag = {0};
     bool was_up = rfi_link_is_up(nodes[which].link);
-    rf_err err = rfi_link_input(nodes[which].link, copy, size, now_ns, &diag);
+    rf_err err = size % 2 == 0 ? rfi_link_input(nodes[which].link, copy, size, now_ns, &diag)
+                               : input_in_two(nodes[which].link, copy, size, now_ns, &diag);
     free(copy);
     if (err == RF_OK)
         return true;

@@ -20,6 +20,7 @@
 #include "net/link.h"
 #include "net/link_internal.h"
 #include "net/packing.h"
+#include "support/link_body.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -152,6 +153,7 @@ static struct {
     /* the faults of this seed, per million */
     uint32_t cut, silence, stillborn, restart, overlap, lose, twice, truncate, refuse, close, ask;
     uint32_t send, latency_us, slow_us, large, sizes, run;
+    bool has_tails;
     uint32_t pack; /* of all frames: those that are compressed */
 } world;
 
@@ -666,8 +668,15 @@ static void poll_end(struct pair *pair, int side)
         return;
     }
     struct rfi_buf out;
+    struct rfi_tail tail = {.data = NULL};
     rfi_buf_init(&out);
-    for (int count = 0; rfi_link_poll(end->link, &out, world.now_ns); count++) {
+    for (int count = 0;
+         rfi_link_poll_tail(end->link, &out, world.has_tails ? &tail : NULL, world.now_ns);
+         count++) {
+        if (tail.data != NULL)
+            rfi_buf_append(&out, tail.data, tail.size);
+        rfi_tail_release(&tail);
+        tail = (struct rfi_tail){.data = NULL};
         if (count > 100000) {
             fail("polling does not end", end->node, end->peer, 0);
             break;
@@ -686,7 +695,8 @@ static rf_err take_frame(struct end *end, const struct frame *frame, rf_diag *di
     rf_err err = rfi_packing_input(&end->packing, &zstd, frame->bytes, frame->size, &scratch,
                                    &bytes, &size, diag);
     if (err == RF_OK && bytes != NULL)
-        err = rfi_link_input(end->link, bytes, size, world.now_ns, diag);
+        err = size % 2 == 0 ? rfi_link_input(end->link, bytes, size, world.now_ns, diag)
+                            : input_in_two(end->link, bytes, size, world.now_ns, diag);
     return err;
 }
 
@@ -800,6 +810,7 @@ static void draw_world(void)
     world.large = PICK(0, 20000);
     world.sizes = PICK(1, 2, 100, 100); /* alike: many of them in a row */
     world.run = PICK(0, 300000, 900000);
+    world.has_tails = PICK(false, true);
     world.pack = PICK(0, 0, 300000, 1000000);
     world.is_dirty = world.lose + world.twice + world.truncate > 0;
 }

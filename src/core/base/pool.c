@@ -14,6 +14,7 @@
 
 #ifndef RFI_POOL_PLAIN
 
+#include "core/base/blocks.h"
 #include "core/base/slab.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -77,7 +78,7 @@ static struct rfi_pool_block *take_spare(struct rfi_pool_bin *bin)
 void *rfi_pool_alloc_slow(size_t size, uint16_t size_class)
 {
     if (size_class >= RFI_POOL_LARGE)
-        return malloc(size);
+        return rfi_block_take(size);
     struct rfi_pool_bin *bin = &rfi_pool_cache.bins[size_class];
     size_t count = RFI_POOL_BATCH;
     if (!register_thread())
@@ -96,10 +97,12 @@ void *rfi_pool_alloc_slow(size_t size, uint16_t size_class)
 
 void rfi_pool_free_slow(void *block, uint16_t size_class)
 {
-    if (block == NULL || size_class >= RFI_POOL_LARGE) {
-        free(block);
+    if (size_class >= RFI_POOL_LARGE) {
+        rfi_block_put(block);
         return;
     }
+    if (block == NULL)
+        return;
     struct rfi_pool_block *free_block = block;
     if (!register_thread()) {
         free_block->next = NULL;

@@ -34,7 +34,7 @@
 
 enum {
     RFI_POOL_CLASS_COUNT = 6,        /* 64, 128, 256, 512, 1024, 2048 bytes */
-    RFI_POOL_LARGE = 6,              /* the class of what comes from malloc */
+    RFI_POOL_LARGE = 6,              /* the class of what comes from rfi_block_take (blocks.h) */
     RFI_POOL_BLOCK_MIN = 64,         /* bytes of class 0; each class doubles */
     RFI_POOL_BATCH = 64,             /* blocks */
     RFI_POOL_SPARE_BYTES = 32 << 10, /* kept by each thread, per class */

@@ -53,6 +53,21 @@ rf_message *rfi_message_alloc(rf_kind kind, size_t size)
     return alloc(kind, size);
 }
 
+rf_err rfi_message_adopt(rf_kind kind, void *block, size_t size, rf_message **out)
+{
+    rf_message *msg = block;
+    if (kind == RF_KIND_ARRAY || size > UINT32_MAX ||
+        !rfi_message_body_is_valid(kind, msg->body, size))
+        return RF_EFORMAT;
+    atomic_init(&msg->refs, 1);
+    atomic_init(&msg->is_first_taken, 0);
+    msg->kind = (uint8_t)kind;
+    msg->size_class = RFI_POOL_LARGE;
+    msg->size = (uint32_t)size;
+    *out = msg;
+    return RF_OK;
+}
+
 _Thread_local struct rfi_lease rfi_lease __attribute__((tls_model("initial-exec")));
 
 rf_message *rf_message_ref(rf_message *msg)

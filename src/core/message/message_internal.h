@@ -55,6 +55,10 @@ RF_NODISCARD rf_err rfi_message_from_body(rf_kind kind, const void *body, size_t
 /* Make a message with room for `size` bytes of body, to be filled by the caller before it is shared.
  * NULL: out of memory. */
 rf_message *rfi_message_alloc(rf_kind kind, size_t size);
+/* Make a message of a block (base/blocks.h) with a body of `size` bytes behind RFI_MESSAGE_HEADROOM bytes. Takes the block
+ * on RF_OK. The body is checked (RF_EFORMAT); no arrays (RF_EFORMAT). */
+enum { RFI_MESSAGE_HEADROOM = offsetof(struct rf_message, body) };
+RF_NODISCARD rf_err rfi_message_adopt(rf_kind kind, void *block, size_t size, rf_message **out);
 
 /* Append the tagged JSON form to a buffer; `bytes_name` is "Bytes" or "Stream". RF_EINVAL: a float
  * that is not finite. */

@@ -2,6 +2,7 @@
 /* The codec of native frames: what is written is read back, and no cut leaves the bytes. */
 #include "net/frame.h"
 #include "support/rf_test.h"
+#include <reflow/message.h>
 
 static struct rfi_frame_reader read_record(const struct rfi_buf *buf, uint8_t type)
 {
@@ -103,6 +104,69 @@ Test(frame, a_run_is_read_back)
     cr_assert_arr_eq(rfi_frame_get_bytes(&reader, 3), "abc", 3);
     cr_assert_null(reader.reason);
     cr_assert_eq(reader.at, reader.size);
+    rfi_buf_fini(&buf);
+}
+
+/* A frame with one message of `size` bytes at its end, whose body is left out. */
+static void put_large(struct rfi_buf *buf, uint8_t kind, uint8_t flags, size_t size)
+{
+    size_t count_at = rfi_frame_begin_run(buf, 70000, kind, flags);
+    rfi_frame_put_message(buf, flags, 9, NULL, size);
+    rfi_frame_set_run_count(buf, count_at, 1);
+}
+
+Test(frame, a_body_at_the_end_is_found_once_all_before_it_is_here)
+{
+    enum { SIZE = 100000 };
+    for (int variant = 0; variant < 4; variant++) {
+        struct rfi_buf buf;
+        rfi_buf_init(&buf);
+        rfi_frame_put_head(&buf, 1, 2, 3);
+        if ((variant & 1) != 0) {
+            rfi_frame_put_credit(&buf, 1, 2, 3);
+            rfi_frame_put_open(&buf, 70000, 1, "source", "actor", "port");
+        }
+        put_large(&buf, RF_KIND_BYTES, (variant & 2) != 0 ? RFI_RUN_REQUESTS : 0, SIZE);
+        size_t at = buf.size;
+        for (size_t size = 0; size < at; size++)
+            cr_assert_eq(rfi_frame_find_body(buf.data, size, at + SIZE), 0);
+        cr_assert_eq(rfi_frame_find_body(buf.data, at, at + SIZE), at);
+        rfi_buf_append(&buf, "some of the body", 16);
+        cr_assert_eq(rfi_frame_find_body(buf.data, buf.size, at + SIZE), at);
+        /* It must be the end of the frame. */
+        cr_assert_eq(rfi_frame_find_body(buf.data, buf.size, at + SIZE + 1), 0);
+        cr_assert_eq(rfi_frame_find_body(buf.data, buf.size, at + SIZE - 1), 0);
+        rfi_buf_fini(&buf);
+    }
+}
+
+Test(frame, no_body_is_found_in_other_frames)
+{
+    enum { SIZE = 100000 };
+    struct rfi_buf buf;
+    rfi_buf_init(&buf);
+    cr_assert_eq(rfi_frame_find_body((const uint8_t *)"", 0, SIZE), 0);
+    cr_assert_eq(rfi_frame_find_body((const uint8_t *)"\2abc", 4, SIZE), 0);
+
+    rfi_frame_put_head(&buf, 1, 2, 3); /* arrays have more in memory than their body */
+    put_large(&buf, RF_KIND_ARRAY, 0, SIZE);
+    cr_assert_eq(rfi_frame_find_body(buf.data, buf.size, buf.size + SIZE), 0);
+    rfi_buf_clear(&buf);
+
+    rfi_frame_put_head(&buf, 1, 2, 3); /* two messages */
+    size_t count_at = rfi_frame_begin_run(&buf, 1, RF_KIND_BYTES, 0);
+    rfi_frame_put_message(&buf, 0, 0, "a", 1);
+    rfi_frame_put_message(&buf, 0, 0, NULL, SIZE);
+    rfi_frame_set_run_count(&buf, count_at, 2);
+    cr_assert_eq(rfi_frame_find_body(buf.data, buf.size, buf.size + SIZE), 0);
+    rfi_buf_clear(&buf);
+
+    rfi_frame_put_head(&buf, 1, 2, 3); /* a record that is large itself */
+    uint8_t *text = calloc(1, SIZE);
+    rfi_frame_put_json(&buf, text, SIZE);
+    put_large(&buf, RF_KIND_BYTES, 0, SIZE);
+    cr_assert_eq(rfi_frame_find_body(buf.data, buf.size, buf.size + SIZE), 0);
+    free(text);
     rfi_buf_fini(&buf);
 }
 

@@ -2,6 +2,7 @@
 /* Two links back to back over queues of frames, under a clock of the test's own. Each test shows one rule of
  * docs/protocol.md; random faults are the simulation's business (tests/sim/sim_link.c). */
 #include "net/link_internal.h"
+#include "support/link_body.h"
 #include "support/rf_test.h"
 
 enum { MS = 1000000, LOG_MAX = 4096, FRAMES_MAX = 4096 };
@@ -225,7 +226,9 @@ static bool pass_frame(struct node *from)
         return false;
     struct rfi_buf *frame = &from->wire[from->wire_at++];
     rf_diag diag = {0};
-    rf_err err = rfi_link_input(to->link, frame->data, frame->size, now_ns, &diag);
+    rf_err err = frame->size % 2 == 0
+                     ? rfi_link_input(to->link, frame->data, frame->size, now_ns, &diag)
+                     : input_in_two(to->link, frame->data, frame->size, now_ns, &diag);
     cr_assert_eq(err, RF_OK);
     rfi_buf_fini(frame);
     if (from->wire_at == from->wire_count) {
@@ -400,6 +403,56 @@ Test(link, a_run_arrives_between_single_messages_in_order_and_is_sent_again_from
     cr_assert_eq(stats_of(&nodes[0]).unacknowledged_messages, 0);
     cr_assert_eq(stats_of(&nodes[0]).unacknowledged_bytes, 0);
     end();
+}
+
+/* Poll one frame whose end may stay in the log. */
+static void poll_tail(struct rfi_buf *frame, struct rfi_tail *tail)
+{
+    *tail = (struct rfi_tail){.data = NULL};
+    rfi_buf_init(frame);
+    cr_assert(rfi_link_poll_tail(nodes[0].link, frame, tail, now_ns));
+}
+
+static void put_on_wire(struct rfi_buf *frame, const struct rfi_tail *tail)
+{
+    rfi_buf_append(frame, tail->data, tail->size);
+    nodes[0].wire[nodes[0].wire_count++] = *frame;
+}
+
+Test(link, a_frame_may_point_at_its_messages_which_stay_until_it_lets_go)
+{
+    enum { COUNT = 64, SIZE = 200 };
+    size_t sizes[COUNT];
+    struct rfi_buf frame;
+    struct rfi_tail tail;
+    uint8_t *copy = malloc(RFI_LOG_CHUNK_BYTES);
+    for (size_t i = 0; i < COUNT; i++)
+        sizes[i] = SIZE;
+    begin(&plain_options, &plain_options);
+    struct rfi_outflow *flow = open_to("a");
+    cr_assert_eq(send_value(flow, 0, 0), RF_OK);
+    settle_later();
+
+    send_run(flow, sizes, COUNT);
+    poll_tail(&frame, &tail);
+    cr_assert_geq(tail.size, (size_t)(COUNT - 1) * SIZE, "all but the first lie there");
+    memcpy(copy, tail.data, tail.size);
+    put_on_wire(&frame, &tail);
+    settle_later();
+    cr_assert_eq(stats_of(&nodes[0]).unacknowledged_messages, 0);
+    for (int i = 0; i < 8; i++) { /* several chunks */
+        memset(sizes, 0, sizeof sizes);
+        for (size_t k = 0; k < COUNT; k++)
+            cr_assert_eq(send_value(flow, (int64_t)k + 1, 0), RF_OK);
+        send_run(flow, sizes, COUNT);
+        settle_later();
+    }
+    cr_assert_arr_eq(tail.data, copy, tail.size, "nobody wrote over it");
+    cr_assert_eq(nodes[1].taken_count, 1 + COUNT + 8 * 2 * COUNT);
+    cr_assert_eq(nodes[1].taken[COUNT].size, SIZE);
+    end(); /* the frame outlives its link */
+    rfi_tail_release(&tail);
+    free(copy);
 }
 
 Test(link, a_run_keeps_to_the_credit_of_its_flow_and_to_the_outbox)
@@ -782,6 +835,77 @@ Test(link, an_old_cursor_in_the_handshake_is_mended_by_the_first_frame)
     cr_assert_eq(stats_of(&nodes[0]).resent_messages, 0);
     cr_assert_eq(stats_of(&nodes[0]).unacknowledged_messages, 0);
     end();
+}
+
+/* A frame to the second node whose message has its body elsewhere. */
+static rf_err input_body(uint64_t seq, uint8_t kind, size_t said, struct rfi_body *body,
+                         rf_diag *diag)
+{
+    struct rfi_buf frame;
+    rfi_buf_init(&frame);
+    rfi_frame_put_head(&frame, nodes[1].link->frames_in + 1, seq, 0);
+    if (nodes[1].flows_told == 0)
+        rfi_frame_put_open(&frame, 0, RFI_FLOW_SEND, "", "a", "in");
+    size_t count_at = rfi_frame_begin_run(&frame, 0, kind, 0);
+    rfi_frame_put_message(&frame, 0, 0, NULL, said);
+    rfi_frame_set_run_count(&frame, count_at, 1);
+    rf_err err = rfi_link_input_body(nodes[1].link, frame.data, frame.size, body, now_ns, diag);
+    rfi_buf_fini(&frame);
+    return err;
+}
+
+static struct rfi_body make_body(size_t size)
+{
+    struct rfi_body body = {.block = rfi_block_take(RFI_MESSAGE_HEADROOM + size), .size = size};
+    cr_assert_not_null(body.block);
+    memset(body.block + RFI_MESSAGE_HEADROOM, 7, size);
+    return body;
+}
+
+Test(link, a_body_of_its_own_becomes_the_message)
+{
+    begin(&plain_options, &plain_options);
+    struct rfi_body body = make_body(1000);
+    cr_assert_eq(input_body(1, RF_KIND_BYTES, 1000, &body, NULL), RF_OK);
+    cr_assert_null(body.block, "the message has it");
+    cr_assert_eq(nodes[1].taken_count, 1);
+    cr_assert_eq(nodes[1].taken[0].size, 1000);
+
+    /* One that we have already, and one that nobody takes: the block stays with its owner. */
+    body = make_body(1000);
+    cr_assert_eq(input_body(1, RF_KIND_BYTES, 1000, &body, NULL), RF_OK);
+    cr_assert_not_null(body.block);
+    cr_assert_eq(nodes[1].taken_count, 1);
+    nodes[1].refuse_message = RF_EACTOR;
+    cr_assert_eq(input_body(2, RF_KIND_BYTES, 1000, &body, NULL), RF_OK);
+    cr_assert_null(body.block, "the message had it, and was freed");
+    cr_assert_eq(nodes[1].taken_count, 1);
+    end();
+}
+
+Test(link, a_body_that_cannot_be_right_ends_the_session)
+{
+    static const struct {
+        uint8_t kind;
+        size_t said;
+        const char *reason;
+    } cases[] = {{RF_KIND_BYTES, 999, "the frame ends too early"},
+                 {RF_KIND_BYTES, 0, "the end of the frame belongs to no message"},
+                 {RF_KIND_BOOLEAN, 1000, "the body of a message is malformed"},
+                 {RF_KIND_ARRAY, 1000, "the body of a message is malformed"},
+                 {RF_KIND_COUNT, 1000, "a message of an unknown kind"},
+                 {RF_KIND_BYTES, UINT32_MAX, "a message is larger than we take"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        begin(&plain_options, &plain_options);
+        struct rfi_body body = make_body(1000);
+        rf_diag diag = {.text = ""};
+        cr_assert_neq(input_body(1, cases[i].kind, cases[i].said, &body, &diag), RF_OK);
+        cr_assert_not_null(strstr(diag.text, cases[i].reason), "%s", diag.text);
+        cr_assert_not_null(body.block, "it stays with its owner");
+        cr_assert_eq(nodes[1].taken_count, cases[i].said == 0 ? 1 : 0);
+        rfi_block_put(body.block);
+        end();
+    }
 }
 
 /* Put a message with this number in a frame to the second node. */

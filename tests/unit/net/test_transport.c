@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Pairs of our own transports over loopback: order, sizes, back pressure, closing, dialling. */
 #include "core/base/errand.h"
+#include "net/conn.h"
 #include "support/transport_node.h"
+
+#include <netinet/tcp.h>
 
 /* ---- pairs, on both wires ---- */
 
@@ -60,6 +63,66 @@ Test(transport, messages_of_all_sizes_come_back, .timeout = 60)
 {
     check_sizes(RFI_WIRE_WEBSOCKET);
     check_sizes(RFI_WIRE_TCP);
+}
+
+static void count_release(void *owner)
+{
+    atomic_fetch_add((_Atomic(unsigned) *)owner, 1);
+}
+
+/* A frame of which the end lies elsewhere comes whole, and what lies there is not changed. */
+static void check_tails(enum rfi_wire wire, bool is_dialler)
+{
+    static const size_t heads[] = {1, 100, 70000};
+    static const size_t tails[] = {1, 40000, 131072, 1000000, (16U << 20) + 5};
+    enum { PATTERN = 251 };
+    struct rfi_transport_options options = small_options();
+    _Atomic(unsigned) released = 0;
+    static struct pair pair;
+    memset(&pair, 0, sizeof pair);
+    pair_open(&pair, wire, &options);
+    struct node *to = is_dialler ? &pair.server : &pair.client;
+    struct rfi_conn *conn = is_dialler ? pair.conn : pair.server.conns[0];
+    uint8_t *bytes = malloc(tails[4]);
+    unsigned count = 0;
+    cr_assert_not_null(bytes);
+    to->holds_runs = true;
+    for (size_t i = 0; i < tails[4]; i++)
+        bytes[i] = (uint8_t)(i % PATTERN);
+    for (size_t h = 0; h < 3; h++) {
+        for (size_t t = 0; t < 5; t++) {
+            struct rfi_tail tail = {bytes, tails[t], count_release, &released};
+            struct rfi_buf head;
+            rfi_buf_init(&head);
+            rfi_buf_append(&head, bytes, heads[h]);
+            rfi_conn_send_tail(conn, RFI_BINARY, &head, &tail);
+            send_number(conn, 0, count++, 20);
+            WAIT(to, to->message_count == 2 * (size_t)count);
+            node_lock(to);
+            const struct rfi_run *run = to->held[0];
+            cr_assert_eq(run->frames[0].size, heads[h] + tails[t]);
+            const uint8_t *came = run->bytes + run->frames[0].offset;
+            cr_assert_eq(memcmp(came, bytes, heads[h]), 0);
+            cr_assert_eq(memcmp(came + heads[h], bytes, tails[t]), 0);
+            for (size_t i = 0; i < to->held_count; i++)
+                rfi_run_free(to->held[i]);
+            to->held_count = 0;
+            node_unlock(to);
+        }
+    }
+    for (size_t i = 0; i < tails[4]; i++)
+        cr_assert_eq(bytes[i], i % PATTERN);
+    cr_assert_not(to->is_out_of_order);
+    pair_close(&pair);
+    cr_assert_eq(released, count);
+    free(bytes);
+}
+
+Test(transport, a_tail_comes_behind_its_head, .timeout = 60)
+{
+    check_tails(RFI_WIRE_TCP, true);
+    check_tails(RFI_WIRE_WEBSOCKET, true); /* masked on its way */
+    check_tails(RFI_WIRE_WEBSOCKET, false);
 }
 
 static void add_text(struct rfi_conn *conn, struct rfi_buf *frames, size_t size)
@@ -150,6 +213,43 @@ Test(transport, senders_on_many_threads_each_keep_their_order, .timeout = 60)
 
     WAIT(&pair.server, pair.server.message_count == (size_t)THREADS * COUNT);
     cr_assert_not(pair.server.is_out_of_order);
+    pair_close(&pair);
+}
+
+/* The loop asks the one connection that it heard of alone, for a while. */
+Test(transport, a_loop_that_polls_a_lively_connection_hears_the_others_and_outlives_it,
+     .timeout = 60)
+{
+    enum { ROUNDS = 20, BURST = 10 };
+    struct rfi_transport_options options = small_options();
+    static struct pair pair;
+    memset(&pair, 0, sizeof pair);
+    options.io_threads = 1;
+    options.poll_us = 10000000;
+    pair_open(&pair, RFI_WIRE_TCP, &options);
+    struct rfi_conn *other =
+        dial_port(&pair.client, "127.0.0.1", node_port(&pair.server), RFI_WIRE_TCP);
+    WAIT(&pair.client, pair.client.open_count == 2);
+
+    size_t count = 0;
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        for (uint64_t i = 0; i < BURST; i++) {
+            send_number(pair.conn, 0, round * BURST + i, 50);
+            count++;
+            WAIT(&pair.server, pair.server.message_count == count);
+        }
+        send_number(other, 1, round, 50);
+        count++;
+        WAIT(&pair.server, pair.server.message_count == count);
+    }
+    send_number(pair.conn, 0, ROUNDS * BURST, 50);
+    WAIT(&pair.server, pair.server.message_count == count + 1);
+    rfi_conn_close(pair.conn, 1000, RF_OK, "done");
+    WAIT(&pair.server, pair.server.closed_count == 1);
+    send_number(other, 1, ROUNDS, 50);
+    WAIT(&pair.server, pair.server.message_count == count + 2);
+    cr_assert_not(pair.server.is_out_of_order);
+    rfi_conn_unref(other);
     pair_close(&pair);
 }
 
@@ -479,6 +579,40 @@ Test(transport, a_dial_is_closed_by_stop_wherever_it_stands, .timeout = 30)
     rfi_conn_unref(b);
     node_stop(&client);
     (void)close(fd);
+}
+
+/* What the kernel does against congestion on a socket that was made ready for a peer of that address. */
+static void control_for(const char *text, char out[32])
+{
+    struct sockaddr_storage address = {.ss_family = AF_INET};
+    void *at = &((struct sockaddr_in *)&address)->sin_addr;
+    socklen_t size = 31;
+    if (strchr(text, ':') != NULL) {
+        address.ss_family = AF_INET6;
+        at = &((struct sockaddr_in6 *)&address)->sin6_addr;
+    }
+    cr_assert_eq(inet_pton(address.ss_family, text, at), 1);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    memset(out, 0, 32);
+    rfi_conn_set_socket_options(fd, (struct sockaddr *)&address);
+    cr_assert_eq(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, out, &size), 0);
+    (void)close(fd);
+}
+
+Test(transport, nothing_paces_what_stays_inside_the_machine)
+{
+    static const char *const inside[] = {"127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"};
+    static const char *const outside[] = {"192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"};
+    char usual[32], control[32];
+    control_for("198.51.100.7", usual);
+    for (size_t i = 0; i < sizeof inside / sizeof inside[0]; i++) {
+        control_for(inside[i], control);
+        cr_assert_str_eq(control, "reno", "%s", inside[i]);
+    }
+    for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++) {
+        control_for(outside[i], control);
+        cr_assert_str_eq(control, usual, "%s", outside[i]);
+    }
 }
 
 /* ---- errands ---- */

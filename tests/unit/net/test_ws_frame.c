@@ -473,6 +473,64 @@ Test(ws_frame, headers_have_the_shortest_length_field)
     cr_assert_arr_eq(out, "\0\0\1\0\1", 5);
 }
 
+static void check_elsewhere(enum rfi_frame_mode mode)
+{
+    enum { SIZE = 50000, HERE = 100, KEPT = 10, STEP = 777 };
+    static uint8_t data[SIZE], rest[SIZE];
+    struct bench bench;
+    size_t frame_size = 0;
+    bench_init(&bench, mode);
+    for (size_t i = 0; i < SIZE; i++)
+        data[i] = (uint8_t)(i % 251);
+    put(&bench, RFI_BINARY, true, data, SIZE);
+    size_t end = bench.sent.size;
+    size_t head_size = end - SIZE;
+    put_text(&bench, RFI_TEXT, true, "next");
+
+    feed(&bench, bench.sent.data, head_size + HERE);
+    cr_assert_not(rfi_frame_is_under_way(&bench.parser, SIZE, &frame_size));
+    cr_assert(rfi_frame_is_under_way(&bench.parser, SIZE - HERE, &frame_size));
+    cr_assert_eq(frame_size, SIZE);
+    rfi_frame_cut(&bench.parser, KEPT);
+    bench.in_size = KEPT;
+    memcpy(rest, bench.sent.data + head_size + HERE, SIZE - HERE);
+    for (size_t at = 0; at < SIZE - HERE; at += STEP)
+        rfi_frame_take_elsewhere(&bench.parser, rest + at,
+                                 STEP < SIZE - HERE - at ? STEP : SIZE - HERE - at);
+    cr_assert_eq(bench.parser.payload_left, 0);
+    cr_assert_arr_eq(rest, data + HERE, SIZE - HERE);
+    feed(&bench, bench.sent.data + end, bench.sent.size - end);
+
+    rfi_buf_append_byte(&bench.seen, 0);
+    expect_seen(&bench, "message 2 10\nmessage 1 4\n");
+    cr_assert_arr_eq(bench.messages.data, data, KEPT);
+    bench_fini(&bench);
+}
+
+Test(ws_frame, the_end_of_a_large_message_may_go_elsewhere)
+{
+    check_elsewhere(RFI_FRAMES_OF_CLIENT);
+    check_elsewhere(RFI_FRAMES_OF_SERVER);
+}
+
+Test(ws_frame, only_a_binary_message_of_one_frame_may_go_elsewhere)
+{
+    static const uint8_t opcodes[] = {RFI_TEXT, RFI_BINARY, RFI_BINARY, RFI_WS_PING};
+    static uint8_t data[125];
+    for (size_t i = 0; i < 4; i++) {
+        struct bench bench;
+        size_t frame_size = 0;
+        bench_init(&bench, RFI_FRAMES_OF_CLIENT);
+        cr_assert_not(rfi_frame_is_under_way(&bench.parser, 0, &frame_size), "no frame");
+        if (i == 1) /* the second frame of a message */
+            put(&bench, RFI_BINARY, false, data, sizeof data);
+        put(&bench, i == 1 ? RFI_WS_CONTINUATION : opcodes[i], i != 2, data, sizeof data);
+        feed(&bench, bench.sent.data, bench.sent.size - 50);
+        cr_assert_not(rfi_frame_is_under_way(&bench.parser, 50, &frame_size), "case %zu", i);
+        bench_fini(&bench);
+    }
+}
+
 Test(ws_frame, masking_tells_ascii_wherever_another_byte_stands)
 {
     static const uint8_t mask[4] = {0x11, 0x92, 0x73, 0xf4};
@@ -506,6 +564,12 @@ Test(ws_frame, masking_agrees_with_the_byte_by_byte_rule)
                     expected ^= mask[(phase + i) % 4];
                 cr_assert_eq(data[i], expected);
             }
+            uint8_t copy[sizeof data + 1];
+            memset(copy, 0xee, sizeof copy);
+            rfi_ws_mask_copy(copy, data, size, mask, phase);
+            for (size_t i = 0; i < size; i++)
+                cr_assert_eq(copy[i], (uint8_t)i);
+            cr_assert_eq(copy[size], 0xee);
         }
     }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Making, counting and reading messages, and bodies that come from a peer. */
+#include "core/base/blocks.h"
 #include "core/message/message_internal.h"
 #include "support/rf_test.h"
 
@@ -262,6 +263,27 @@ Test(message, bodies_from_a_peer_are_checked)
     cr_assert_eq(from_body(RF_KIND_STREAM_HANDLE, stream, 29), RF_EFORMAT);
     cr_assert_eq(from_body(RF_KIND_COUNT, "", 0), RF_EFORMAT);
     cr_assert_eq(from_body((rf_kind)200, "", 0), RF_EFORMAT);
+}
+
+Test(message, a_block_with_a_body_becomes_a_message)
+{
+    enum { SIZE = 100000 };
+    rf_message *msg = NULL;
+    uint8_t *block = rfi_block_take(RFI_MESSAGE_HEADROOM + SIZE);
+    cr_assert_not_null(block);
+    memset(block + RFI_MESSAGE_HEADROOM, 'b', SIZE);
+    cr_assert_eq(rfi_message_adopt(RF_KIND_BOOLEAN, block, SIZE, &msg), RF_EFORMAT);
+    cr_assert_eq(rfi_message_adopt(RF_KIND_ARRAY, block, SIZE, &msg), RF_EFORMAT);
+    cr_assert_null(msg);
+
+    cr_assert_eq(rfi_message_adopt(RF_KIND_BYTES, block, SIZE, &msg), RF_OK);
+
+    rf_span span = rf_message_data(msg);
+    cr_assert_eq(span.data, block + RFI_MESSAGE_HEADROOM);
+    cr_assert_eq(span.size, SIZE);
+    cr_assert_eq(rf_message_kind(msg), RF_KIND_BYTES);
+    rf_message_unref(rf_message_ref(msg));
+    rf_message_unref(msg);
 }
 
 Test(message, equality_is_of_kind_and_payload)
