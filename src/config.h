@@ -30,6 +30,7 @@ struct rf_config {
     char *admin_token;          /* empty: state changes over HTTP from loopback only */
     char *transport;            /* "ws" or "tcp": how networks found by discovery are dialled */
     char *wire;                 /* "auto" or "json": whether the native wire is offered */
+    char *delivery;             /* "reliable" or "fast": of what this node sends to others */
     struct rfi_strings connect; /* endpoints to dial at start */
     struct rfi_strings graphs;  /* files to load at start */
     bool is_registry;           /* "registry": serve POST /register and DELETE /networks */

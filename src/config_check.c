@@ -35,6 +35,11 @@ static rf_err check_words(const rf_config *config, rf_diag *diag)
                             config->wire);
     if (strcmp(config->wire, "json") == 0 && strcmp(config->transport, "tcp") == 0)
         return rfi_diag_set(diag, RF_EINVAL, "wire json goes over transport ws only");
+    if (strcmp(config->delivery, "reliable") != 0 && strcmp(config->delivery, "fast") != 0)
+        return rfi_diag_set(diag, RF_EINVAL, "delivery must be reliable or fast, not \"%.40s\"",
+                            config->delivery);
+    if (strcmp(config->delivery, "fast") == 0 && strcmp(config->wire, "json") == 0)
+        return rfi_diag_set(diag, RF_EINVAL, "delivery fast goes over wire auto only");
     if (strcmp(config->compression, "auto") != 0 && strcmp(config->compression, "on") != 0 &&
         strcmp(config->compression, "off") != 0)
         return rfi_diag_set(diag, RF_EINVAL, "compression must be auto, on or off, not \"%.40s\"",

@@ -79,6 +79,11 @@ const struct rfi_config_field rfi_config_fields[] = {
         wire, "auto", 4, 4,
         "what peers are offered: auto (the native wire, or Reflow JSON for those who do not know "
         "it) or json (Reflow JSON always, as the Rust Reflow speaks it)"),
+    STRING(delivery, "reliable", 4, 8,
+           "level of what this node sends over native links: reliable (kept until it is "
+           "acknowledged, so that a lost connection loses nothing) or fast (not kept once it was "
+           "sent: at most once, losses are counted; requests and peers that do not know it: "
+           "reliable)"),
     STRINGS(connect, false,
             "endpoints to link to at the start: host:port, ws://host:port or tcp://host:port"),
     STRINGS(graphs, true, "graph files to load at the start"),

@@ -75,6 +75,7 @@ void rfi_session_fill_hello(struct rfi_bridge *bridge, const struct rfi_link *li
     memcpy(out->native.incarnation, bridge->incarnation, RFI_INCARNATION_SIZE);
     out->native.boot = bridge->boot;
     out->native.message_bytes_max = rfi_native_message_bytes_max(bridge->config);
+    out->native.takes_fast = true;
 }
 
 void rfi_session_send_request(struct rfi_session *session, struct rfi_hello *hello)

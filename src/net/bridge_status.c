@@ -13,6 +13,13 @@ static const char *wire_of(const struct rfi_session *session)
     return rfi_conn_wire(session->conn) == RFI_WIRE_TCP ? "native-tcp" : "native-ws";
 }
 
+static const char *delivery_of(const struct rfi_peer *peer)
+{
+    if (!peer->session->is_native)
+        return "v1-best-effort";
+    return rfi_link_goes_fast(peer->link) ? "fast" : "reliable";
+}
+
 static const char *origin_name(enum rfi_dial_origin origin)
 {
     static const char *const names[] = {[RFI_DIAL_CONFIGURED] = "configured",
@@ -118,7 +125,7 @@ static void write_session(const struct rfi_peer *peer, struct rfi_json_writer *w
     char since[RFI_TIMESTAMP_SIZE];
     rfi_timestamp_format(session->up_wall_ns, since);
     rfi_jsonw_kv_string(w, "wire", wire_of(session));
-    rfi_jsonw_kv_string(w, "delivery", session->is_native ? "reliable" : "v1-best-effort");
+    rfi_jsonw_kv_string(w, "delivery", delivery_of(peer));
     rfi_jsonw_kv_string(w, "direction", session->is_dialled ? "dialled" : "accepted");
     rfi_jsonw_kv_string(w, "address", rfi_conn_peer(session->conn));
     rfi_jsonw_kv_string(w, "since", since);

@@ -14,6 +14,7 @@
     X(DECODE_ERROR, "decode_error")                                                                \
     X(PEER_RESTARTED, "peer_restarted")                                                            \
     X(PEER_FORGOTTEN, "peer_forgotten")                                                            \
+    X(LEVEL_FAST, "level_fast")                                                                    \
     X(OUTBOX_OVERFLOW, "outbox_overflow")                                                          \
     X(UNSUPPORTED, "unsupported")                                                                  \
     X(CANCELLED, "cancelled")

@@ -167,6 +167,12 @@ void rfi_frame_put_heartbeat(struct rfi_buf *out, uint64_t number, uint64_t rece
     put_record(out, RFI_RECORD_HEARTBEAT, body, at);
 }
 
+void rfi_frame_put_skip(struct rfi_buf *out, uint64_t messages)
+{
+    uint8_t body[SMALL_RECORD_MAX];
+    put_record(out, RFI_RECORD_SKIP, body, write_varint(body, messages));
+}
+
 void rfi_frame_put_json(struct rfi_buf *out, const void *text, size_t size)
 {
     uint8_t *room = rfi_buf_reserve(out, 1 + VARINT_MAX + size);

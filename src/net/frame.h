@@ -5,7 +5,8 @@
  *   frame  = u8 type, u32 number, u64 seq, u64 ack, record*    integers little-endian
  *   record = u8 type, varint size, bytes                       every type but RFI_RECORD_RUN
  *   run    = u8 1, varint flow, u8 kind, u8 flags, u16 count, message*
- *   message = [u64 request id], varint size, bytes     the id when flags has RFI_RUN_REQUESTS
+ *   message = [u64 request id], varint size, bytes     the id when flags has RFI_RUN_REQUESTS;
+ *             RFI_RUN_FAST: the sender does not keep them
  *   varint = 7 bits a byte, low ones first, bit 7: more follow; at most 10 bytes
  *   text   = varint size, bytes
  */
@@ -20,12 +21,14 @@ enum {
     RFI_FRAME_HEAD_SIZE = 21,
     RFI_FRAME_FATAL = 0x80, /* unknown types from here on end the session, lower ones are skipped */
     RFI_RUN_REQUESTS = 0x01,
+    RFI_RUN_FAST = 0x02,
     RFI_RUN_MAX = UINT16_MAX,
     RFI_RUN_COUNT_SIZE = 2,
     RFI_RUN_HEAD_MAX = 10,
     RFI_RUN_MESSAGE_HEAD_MAX = 13,
     RFI_SOURCE_SIZE = 2 * RFI_NAME_SIZE, /* "actor@network" and its end */
-    RFI_OPEN_RECORD_MAX = 544            /* of an OPEN record with the longest names */
+    RFI_OPEN_RECORD_MAX = 544,           /* of an OPEN record with the longest names */
+    RFI_SKIP_RECORD_MAX = 12
 };
 
 enum rfi_record_type {
@@ -39,7 +42,8 @@ enum rfi_record_type {
     RFI_RECORD_SUBSCRIBE = 0x08, /* u8 wanted, text actor, port */
     RFI_RECORD_ANSWER = 0x09,    /* u64 request id, u16 error, and when that is 0: u8 kind, body */
     RFI_RECORD_HEARTBEAT = 0x0a, /* varint number, highest number received */
-    RFI_RECORD_JSON = 0x0b       /* text of the Rust wire, to the end of the record */
+    RFI_RECORD_JSON = 0x0b,      /* text of the Rust wire, to the end of the record */
+    RFI_RECORD_SKIP = 0x80       /* varint messages: their numbers will never come */
 };
 
 /* ---- writing; failure is the buffer's ---- */
@@ -56,6 +60,7 @@ void rfi_frame_put_subscribe(struct rfi_buf *out, bool is_wanted, const char *ac
 void rfi_frame_put_answer(struct rfi_buf *out, uint64_t request_id, rf_err err, uint8_t kind,
                           const void *body, size_t size);
 void rfi_frame_put_heartbeat(struct rfi_buf *out, uint64_t number, uint64_t received);
+void rfi_frame_put_skip(struct rfi_buf *out, uint64_t messages);
 void rfi_frame_put_json(struct rfi_buf *out, const void *text, size_t size);
 /* Begin a run with count 0; returns where its count is (relative to out->data), for set_count. */
 size_t rfi_frame_begin_run(struct rfi_buf *out, uint32_t flow, uint8_t kind, uint8_t flags);

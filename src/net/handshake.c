@@ -41,11 +41,13 @@ struct reading {
     struct rfi_hello hello;
     unsigned seen;
     bool has_capability; /* RFI_CAPABILITY_NATIVE */
+    bool has_fast;       /* RFI_CAPABILITY_FAST */
     bool has_native;     /* the object, of a version that we speak */
 };
 
 static void write_native(struct rfi_json_writer *w, const struct rfi_native_hello *native);
-static void write_capabilities(struct rfi_json_writer *w, bool with_native, bool with_zstd);
+static void write_capabilities(struct rfi_json_writer *w, const struct rfi_hello *hello,
+                               bool with_native);
 static rf_err finish(struct reading *r, bool is_good, unsigned needed, struct rfi_hello *out,
                      rf_diag *out_diag);
 static bool read_members(struct reading *r, bool is_request);
@@ -66,7 +68,7 @@ void rfi_handshake_write_request(const struct rfi_hello *hello, bool offer_nativ
     rfi_jsonw_kv_string(&w, "instance_id", hello->instance_id);
     rfi_jsonw_kv_string(&w, "protocol_version", "1.0");
     rfi_jsonw_kv_string(&w, "auth_token", hello->has_token ? hello->token : NULL);
-    write_capabilities(&w, offer_native, hello->has_zstd);
+    write_capabilities(&w, hello, offer_native);
     if (offer_native)
         write_native(&w, &hello->native);
     rfi_jsonw_end_object(&w);
@@ -83,21 +85,24 @@ void rfi_handshake_write_response(const struct rfi_hello *hello, bool with_nativ
     rfi_jsonw_kv_string(&w, "instance_id", hello->instance_id);
     rfi_jsonw_kv_string(&w, "error", hello->error[0] != '\0' ? hello->error : NULL);
     if (with_native) {
-        write_capabilities(&w, true, hello->has_zstd);
+        write_capabilities(&w, hello, true);
         write_native(&w, &hello->native);
     }
     rfi_jsonw_end_object(&w);
 }
 
-static void write_capabilities(struct rfi_json_writer *w, bool with_native, bool with_zstd)
+static void write_capabilities(struct rfi_json_writer *w, const struct rfi_hello *hello,
+                               bool with_native)
 {
     rfi_jsonw_key(w, "capabilities");
     rfi_jsonw_begin_array(w);
     rfi_jsonw_string(w, RFI_CAPABILITY_ACTORS);
     if (with_native)
         rfi_jsonw_string(w, RFI_CAPABILITY_NATIVE);
-    if (with_native && with_zstd)
+    if (with_native && hello->has_zstd)
         rfi_jsonw_string(w, RFI_CAPABILITY_ZSTD);
+    if (with_native && hello->native.takes_fast)
+        rfi_jsonw_string(w, RFI_CAPABILITY_FAST);
     rfi_jsonw_end_array(w);
 }
 
@@ -181,6 +186,7 @@ static rf_err finish(struct reading *r, bool is_good, unsigned needed, struct rf
             return rfi_diag_set(out_diag, RF_EFORMAT, "missing member `%s`", member_names[i].name);
     }
     r->hello.is_native = r->has_capability && r->has_native;
+    r->hello.native.takes_fast = r->hello.is_native && r->has_fast;
     *out = r->hello;
     return RF_OK;
 }
@@ -300,6 +306,8 @@ static bool take_capabilities(struct reading *r)
             return rfi_scan_fail(&r->scan, "capability is too long");
         if (rfi_scan_text_is(&text, RFI_CAPABILITY_NATIVE))
             r->has_capability = true;
+        if (rfi_scan_text_is(&text, RFI_CAPABILITY_FAST))
+            r->has_fast = true;
         if (rfi_scan_text_is(&text, RFI_CAPABILITY_ACTORS))
             r->hello.has_actors = true;
         if (rfi_scan_text_is(&text, RFI_CAPABILITY_ZSTD))

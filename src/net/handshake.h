@@ -18,6 +18,7 @@
 #define RFI_CAPABILITY_ACTORS "actor_messaging"
 #define RFI_CAPABILITY_NATIVE "reflow.native.1"
 #define RFI_CAPABILITY_ZSTD   "reflow.native.zstd"
+#define RFI_CAPABILITY_FAST   "reflow.native.fast"
 
 enum { RFI_INCARNATION_SIZE = 16, RFI_NAME_SIZE = 129, RFI_TOKEN_SIZE = 1025 };
 
@@ -27,6 +28,7 @@ struct rfi_native_hello {
     uint64_t cursor;
     uint8_t cursor_of[RFI_INCARNATION_SIZE];
     uint32_t message_bytes_max;
+    bool takes_fast; /* RFI_CAPABILITY_FAST */
 };
 
 struct rfi_hello { /* both directions */

@@ -5,8 +5,8 @@
  * Everything belongs to one owner thread. Time comes in as an argument; nothing here looks at a clock, a
  * socket or a random number, so the same calls give the same bytes.
  *
- * L1  base_seq - 1 is the peer's cursor as we know it; the ring holds base_seq … base_seq + count - 1.
- * L2  sent_count <= count: transmitted in this session; ever_count: transmitted at least once.
+ * L1  base_seq - 1 is the peer's cursor as we know it; the ring holds what comes after it, in order.
+ * L2  sent_count <= count: transmitted in this session, up to next_seq; ever_count: at least once, up to fresh_seq.
  * L3  cursor_in is the highest number handed to the sink, and what we acknowledge is never higher.
  * L4  what a flow has sent and not consumed is within its window, over all sessions with one life of the
  *     peer: both sides count totals since the flow began and tell them again when a session starts.
@@ -40,7 +40,7 @@ struct rfi_link *rfi_link_new(const struct rfi_link_options *options,
     link->sink = sink;
     link->owner = owner;
     memcpy(link->incarnation, incarnation, sizeof link->incarnation);
-    link->base_seq = 1;
+    link->base_seq = link->next_seq = link->fresh_seq = 1;
     link->ack_due_ns = UINT64_MAX;
     link->lazy_due_ns = UINT64_MAX;
     rfi_buf_init(&link->control);
@@ -63,6 +63,7 @@ void rfi_link_free(struct rfi_link *link)
     }
     rfi_buf_fini(&link->control);
     rfi_buf_fini(&link->json);
+    rfi_link_trim_stage(link);
     free(link->answers);
     free(link);
 }
@@ -81,6 +82,7 @@ void rfi_link_hello(const struct rfi_link *link,
 {
     memcpy(out->incarnation, link->incarnation, sizeof out->incarnation);
     out->message_bytes_max = link->options.message_bytes_max;
+    out->takes_fast = true;
     out->cursor = 0;
     memset(out->cursor_of, 0, sizeof out->cursor_of);
     /* A dialler does not know who will answer: it tells what it has of the last one. */
@@ -94,13 +96,20 @@ void rfi_link_hello(const struct rfi_link *link,
  * what was not transmitted gets numbers from 1. Both cursors start anew. */
 static void meet_peer(struct rfi_link *link, const struct rfi_native_hello *peer)
 {
-    if (RFI_PLANTED(12))
-        link->ever_count = 0;
-    for (size_t i = 0; i < link->ever_count; i++)
-        rfi_link_entry(link, i)->flow->lost++;
-    link->stats.lost_messages += link->ever_count;
-    rfi_link_drop_entries(link, link->ever_count);
-    link->base_seq = 1;
+    while (RFI_PLANTED(12) && link->ever_count > 0 &&
+           !rfi_link_entry(link, link->ever_count - 1)->is_spent) {
+        link->ever_count--;
+        link->fresh_seq--;
+    }
+    for (size_t i = 0; i < link->ever_count; i++) {
+        const struct rfi_entry *entry = rfi_link_entry(link, i);
+        if (entry->flow == NULL)
+            continue; /* counted before */
+        entry->flow->lost += entry->is_spent ? entry->count : 1;
+        link->stats.lost_messages += entry->is_spent ? entry->count : 1;
+    }
+    rfi_link_drop_before(link, link->fresh_seq);
+    link->base_seq = link->next_seq = link->fresh_seq = 1;
     if (!RFI_PLANTED(6))
         link->cursor_in = 0;
     rfi_link_forget_ids(link);
@@ -121,12 +130,13 @@ static void begin_session(struct rfi_link *link, uint64_t now_ns)
     link->frames_out = 0;
     link->frames_in = 0;
     link->ack_due_ns = UINT64_MAX;
-    link->unacked_messages = 0;
+    link->unacked_weight = 0;
     link->unacked_bytes = 0;
     link->heartbeat_sent = 0;
     link->heartbeat_received = 0;
     link->unanswered_number = 0;
     link->is_echo_due = false;
+    link->skipped = 0;
     rfi_frame_put_settings(&link->control, link->options.flow_credit_messages,
                            link->options.flow_credit_bytes, link->options.flows_max);
     rfi_link_announce_subscriptions(link);
@@ -134,13 +144,13 @@ static void begin_session(struct rfi_link *link, uint64_t now_ns)
         rfi_link_announce_credits(link);
 }
 
-static void tell_losses(struct rfi_link *link)
+void rfi_link_tell_losses(struct rfi_link *link, enum rfi_loss why)
 {
     for (struct rfi_outflow *flow = link->flows_first; flow != NULL; flow = flow->next) {
         uint64_t lost = flow->lost;
         flow->lost = 0;
-        if (lost > 0 && !flow->is_closed)
-            link->sink->on_lost(link->owner, flow, flow->user, lost);
+        if (lost > 0)
+            link->sink->on_lost(link->owner, flow, flow->is_closed ? NULL : flow->user, lost, why);
     }
 }
 
@@ -152,20 +162,24 @@ rf_err rfi_link_up(struct rfi_link *link, const struct rfi_native_hello *peer, u
     uint64_t cursor = is_ours ? peer->cursor : 0;
     uint64_t acked = link->base_seq - 1;
     uint64_t lowest = is_known ? acked : 0;
-    uint64_t highest = is_known ? acked + link->ever_count : 0;
+    uint64_t highest = is_known ? link->fresh_seq - 1 : 0;
     if (RFI_PLANTED(2) && cursor < highest)
         cursor++;
-    if (cursor < lowest || cursor > highest)
+    if (cursor < lowest || cursor > highest ||
+        (is_known && peer->takes_fast != link->peer_takes_fast))
         return RF_EPROTO;
 
     rfi_link_enter(link);
     if (is_known)
-        rfi_link_drop_entries(link, (size_t)(cursor - acked));
+        rfi_link_drop_before(link, cursor + 1);
     else
         meet_peer(link, peer);
     link->peer_message_bytes_max = peer->message_bytes_max;
+    link->peer_takes_fast = peer->takes_fast;
+    if (RFI_PLANTED(16))
+        rfi_link_find_losses(link);
     begin_session(link, now_ns);
-    tell_losses(link);
+    rfi_link_tell_losses(link, RFI_LOST_WITH_PEER);
     rfi_link_leave(link);
     return RF_OK;
 }
@@ -174,7 +188,8 @@ static void fail_requests(struct rfi_link *link)
 {
     /* Their answers are lost with the session; what was not received yet goes on as a plain message. */
     for (size_t i = 0; i < link->ring_count; i++)
-        rfi_link_entry(link, i)->request_id = 0;
+        if (!rfi_link_entry(link, i)->is_spent)
+            rfi_link_entry(link, i)->request_id = 0;
     struct rfi_id_set requests = link->requests;
     link->requests = (struct rfi_id_set){0};
     for (size_t i = 0; i < requests.capacity; i++)
@@ -191,12 +206,14 @@ void rfi_link_down(struct rfi_link *link)
     link->is_up = false;
     link->has_settings = false;
     link->sent_count = 0;
+    link->next_seq = link->base_seq;
     for (struct rfi_outflow *flow = link->flows_first; flow != NULL; flow = flow->next) {
         flow->to_send = flow->entries;
         flow->is_announced = false;
         flow->is_close_sent = false;
     }
     rfi_link_park_waiters(link);
+    rfi_link_clear_stage(link);
     rfi_link_clear_unsequenced(link);
     rfi_link_close_inflows(link);
     fail_requests(link);
@@ -211,6 +228,11 @@ void rfi_link_stop_taking(struct rfi_link *link)
 bool rfi_link_is_up(const struct rfi_link *link)
 {
     return link->is_up;
+}
+
+bool rfi_link_goes_fast(const struct rfi_link *link)
+{
+    return link->is_up && link->options.is_fast && link->peer_takes_fast;
 }
 
 /* ---- time ---- */
@@ -249,8 +271,10 @@ rf_err rfi_link_tick(struct rfi_link *link, uint64_t now_ns)
         return link->failed;
     if (now_ns >= silence_ns(link))
         return RF_ETIMEOUT;
-    if (link->ring_count == 0)
+    if (link->ring_count == 0) {
         rfi_log_trim(&link->log);
+        rfi_link_trim_stage(link); /* what was staged has entries */
+    }
     rfi_link_enter(link);
     rfi_link_leave(link);
     return RF_OK;
@@ -260,7 +284,8 @@ uint64_t rfi_link_next_ns(const struct rfi_link *link)
 {
     if (!link->is_up)
         return UINT64_MAX;
-    if (link->failed != RF_OK || rfi_link_is_urgent(link))
+    if (link->failed != RF_OK || rfi_link_is_urgent(link) ||
+        (link->is_wake_due && link->has_settings))
         return link->now_ns;
     uint64_t next = silence_ns(link);
     if (link->options.heartbeat_interval_ms > 0) {
@@ -274,7 +299,8 @@ uint64_t rfi_link_next_ns(const struct rfi_link *link)
 void rfi_link_get_stats(const struct rfi_link *link, struct rfi_link_stats *out)
 {
     *out = link->stats;
-    out->unacknowledged_messages = link->ring_count;
+    out->unacknowledged_messages = link->fresh_seq - link->base_seq - link->gap_messages +
+                                   (link->ring_count - link->ever_count);
     out->unacknowledged_bytes = link->ring_bytes;
     out->cursor_in = link->cursor_in;
     out->cursor_out = link->base_seq - 1;

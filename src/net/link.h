@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* One peer over the native wire: a pure state machine (no socket, no clock, no thread of its own; the owner
- * is one routing shard). It gives level `reliable`: while both processes live, each message comes into the peer's mailbox
- * exactly once and in order, over any number of connections.
+ * is one routing shard). At level `reliable`, while both processes live, each message comes into the peer's mailbox
+ * exactly once and in order, over any number of connections. At level `fast` a message is let go of when it was sent: it
+ * comes at most once and in order, and what a lost connection took with it is counted.
  *
  * How: one sequence for the whole link and direction, taken when a message first goes out; the messages that
  * are not acknowledged are kept; the receiver takes only cursor + 1; after a lost connection both
  * sides tell their cursors in the handshake and the sender goes on behind it. Credits per flow bound
  * what the receiver must hold, so a message that has a sequence number always fits and a stuck flow
- * never stands before another one. docs/protocol.md draws the frames. */
+ * never stands before another one. Both levels share the sequence: the numbers of fast messages that were lost are
+ * skipped by a record. docs/protocol.md draws the frames. */
 #ifndef RFI_LINK_H
 #define RFI_LINK_H
 
@@ -42,6 +44,13 @@ struct rfi_link_options {
      * its peer reconnects. False: on_flow_closed ends a number, what comes for it later is ignored, and
      * a session starts with full windows; each may add one to what a stuck actor has waiting. */
     bool is_credit_kept;
+    /* Messages of flows that we send go at level fast to a peer that takes it, requests excepted. */
+    bool is_fast;
+};
+
+enum rfi_loss {
+    RFI_LOST_WITH_PEER, /* the peer restarted: they may or may not have arrived, and are given up */
+    RFI_LOST_FAST       /* level fast: they did not arrive */
 };
 
 /* What the machine tells its owner, inside rfi_link_input, _up, _down and _tick. A callback may call everything
@@ -72,9 +81,9 @@ struct rfi_link_sink {
                       uint64_t count);
     /* A flow that had no room has room again. */
     void (*on_room)(void *owner, struct rfi_outflow *flow, void *user);
-    /* The peer restarted: this many messages of this flow were sent and not acknowledged. They may or may not
-     * have arrived; they are given up. */
-    void (*on_lost)(void *owner, struct rfi_outflow *flow, void *user, uint64_t count);
+    /* This many messages of this flow were sent and are lost. `user` NULL: of a flow that was closed. */
+    void (*on_lost)(void *owner, struct rfi_outflow *flow, void *user, uint64_t count,
+                    enum rfi_loss why);
     /* A text message of the Rust wire that travelled in a native frame (actor discovery). */
     void (*on_json)(void *owner, const char *text, size_t size);
 };
@@ -86,18 +95,21 @@ struct rfi_link *rfi_link_new(const struct rfi_link_options *options,
 void rfi_link_free(struct rfi_link *link); /* unrefs what is kept; tells nobody */
 
 /* ---- sessions ---- */
-/* Fill in incarnation, cursor, cursor_of and message_bytes_max for the handshake with a peer of that
+/* Fill in incarnation, cursor, cursor_of, message_bytes_max and takes_fast for the handshake with a peer of that
  * incarnation; NULL: not known yet (dialler), then the last one is meant. Take it when the old session is down. */
 void rfi_link_hello(const struct rfi_link *link,
                     const uint8_t peer_incarnation[RFI_INCARNATION_SIZE],
                     struct rfi_native_hello *out);
 /* A session starts; `peer` is what the peer's handshake said. Unacknowledged messages go out again, flows and
- * subscriptions are announced again, credits start anew. RF_EPROTO: the peer's cursor is impossible. */
+ * subscriptions are announced again, credits start anew. RF_EPROTO: the peer's cursor is impossible, or the
+ * same life of the peer has another mind about level fast. */
 RF_NODISCARD rf_err rfi_link_up(struct rfi_link *link, const struct rfi_native_hello *peer,
                                 uint64_t now_ns);
 /* Messages that wait are kept; requests under way fail with RF_ENOTCONNECTED (on_answer). */
 void rfi_link_down(struct rfi_link *link);
 bool rfi_link_is_up(const struct rfi_link *link);
+/* Do messages go at level fast in this session? */
+bool rfi_link_goes_fast(const struct rfi_link *link);
 /* The node stops: from now on messages of the peer are left where they are, in the peer's outbox. They are neither
  * handed over nor acknowledged, so the peer knows what did not arrive; its requests fail with RF_ECLOSED. All else goes
  * on, so that what we sent can be acknowledged. For good: this life of ours takes nothing more. */
@@ -108,7 +120,7 @@ void rfi_link_stop_taking(struct rfi_link *link);
 struct rfi_outflow *rfi_link_open_flow(struct rfi_link *link, enum rfi_flow_kind kind,
                                        const char *source_actor, const char *actor,
                                        const char *port, void *user);
-/* Messages under way stay under way; the flow's `user` is told nothing more. */
+/* Messages under way stay under way; of the flow nothing more is told but its losses, without `user`. */
 void rfi_link_close_flow(struct rfi_link *link, struct rfi_outflow *flow);
 /* May a message of `size` bytes go out on this flow now? When not, on_room follows once it may. Down: no. */
 bool rfi_link_has_room(struct rfi_link *link, struct rfi_outflow *flow, size_t size);
@@ -164,7 +176,8 @@ uint64_t rfi_link_next_ns(const struct rfi_link *link);
 struct rfi_link_stats {
     uint64_t sent_messages, sent_bytes, received_messages, received_bytes;
     uint64_t resent_messages, rejected_messages, lost_messages;
-    uint64_t unacknowledged_messages, unacknowledged_bytes;
+    uint64_t unacknowledged_messages; /* sent or waiting, and not known to be lost */
+    uint64_t unacknowledged_bytes;    /* of those that are kept */
     uint64_t sent_frames, received_frames;
     uint64_t cursor_in, cursor_out; /* highest taken; highest acknowledged by the peer */
 };

@@ -40,6 +40,7 @@ struct rfi_outflow *rfi_link_open_flow(struct rfi_link *link, enum rfi_flow_kind
     flow->is_named_well = rfi_source_is_valid(source) && rfi_name_is_valid(actor, actor_size - 1) &&
                           rfi_name_is_valid(port, port_size - 1);
     flow->kind = kind;
+    flow->is_fast = link->options.is_fast;
     flow->user = user;
     flow->id = RFI_NO_FLOW;
     flow->prev = link->flows_last;
@@ -80,6 +81,8 @@ void rfi_link_finish_flow(struct rfi_link *link, struct rfi_outflow *flow)
 {
     if (flow->id == RFI_NO_FLOW) {
         link->is_sweep_due = link->is_sweep_due || flow->entries == 0;
+    } else if (link->stage.messages > 0 && !RFI_PLANTED(21)) {
+        link->stage.is_close_due = true; /* control records go first in a frame */
     } else if (flow->to_send == 0 && link->has_settings && !flow->is_close_sent) {
         rfi_frame_put_flow(&link->control, RFI_RECORD_CLOSE, flow->id);
         flow->is_close_sent = true;

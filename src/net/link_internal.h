@@ -21,7 +21,8 @@
 #endif
 
 enum {
-    RFI_LINK_ACK_MESSAGES = 64,
+    RFI_LINK_ACK_WEIGHT = 16, /* of a message that its sender keeps; of level fast: 1 */
+    RFI_LINK_ACK_AT = 64 * RFI_LINK_ACK_WEIGHT,
     RFI_LINK_ACK_BYTES = 256 * 1024,
     RFI_LINK_ACK_DELAY_NS = 5 * 1000 * 1000,
     RFI_LINK_SILENT_INTERVALS = 3,
@@ -50,6 +51,7 @@ struct rfi_outflow {
     bool is_close_sent;  /* in this session */
     bool is_announced;   /* OPEN was sent in this session */
     bool is_named_well;  /* the peer would take the names */
+    bool is_fast;        /* level of its messages, requests excepted */
     enum rfi_flow_kind kind;
     uint32_t entries; /* in the outbox */
     uint32_t to_send; /* of them, not transmitted in this session */
@@ -82,17 +84,22 @@ struct rfi_inflow {
     char *source_actor, *actor, *port; /* behind this struct */
 };
 
-struct rfi_entry { /* of the outbox */
-    struct rfi_outflow *flow;
+/* Of the outbox. One message; or, spent, any number of messages of level fast that were sent and let go of: of one flow
+ * and one size, so that any part of them can be acknowledged or lost. Once they are known to be lost they are a gap. */
+struct rfi_entry {
+    struct rfi_outflow *flow; /* NULL: a gap */
     union {
         rf_message *msg;             /* one reference */
         struct rfi_log_chunk *chunk; /* is_copied: that the body is in */
     } owner;
     const uint8_t *body;
-    uint64_t request_id;
-    uint32_t size;
+    union {
+        uint64_t request_id;
+        uint64_t count; /* is_spent: messages */
+    };
+    uint32_t size; /* of each */
     uint8_t kind;
-    bool is_copied;
+    bool is_copied, is_fast, is_spent;
 };
 
 /* Small messages as a frame has them (size and body), one behind the other, until they are acknowledged. A message that
@@ -113,6 +120,26 @@ struct rfi_log_chunk {
 struct rfi_log {
     struct rfi_log_chunk *current, *spares; /* may be NULL */
     uint32_t spare_count;
+};
+
+/* Small messages of level fast are written at once, as records of the next frame. In the outbox they are spent. The frame
+ * points to the block, which is written anew when no connection reads it any more. */
+enum { RFI_STAGE_BYTES = 64 << 10, RFI_STAGE_SPARE = 1024, RFI_STAGE_BLOCKS = 4 };
+struct rfi_stage_block {
+    _Atomic(uint32_t) refs; /* the stage's, and one for the tail of a frame that lies here */
+    uint32_t used;
+    uint8_t bytes[RFI_STAGE_BYTES + RFI_STAGE_SPARE];
+};
+struct rfi_stage {
+    struct rfi_stage_block *block;                    /* that is written; NULL: none */
+    struct rfi_stage_block *others[RFI_STAGE_BLOCKS]; /* NULL: none */
+    uint64_t messages;                                /* in `block` */
+    /* the run at the end; NULL: none */
+    const struct rfi_outflow *flow;
+    size_t count_at;
+    uint32_t count;
+    uint8_t kind;
+    bool is_close_due; /* a flow of these messages was closed */
 };
 
 struct rfi_answer {
@@ -145,6 +172,7 @@ struct rfi_link {
     uint8_t peer_incarnation[RFI_INCARNATION_SIZE];
     uint32_t inflow_serial; /* of inflow numbers */
     uint32_t peer_message_bytes_max;
+    bool peer_takes_fast;
     uint64_t cursor_in; /* highest sequence number handed over */
     bool is_deaf;       /* messages are not taken any more */
 
@@ -159,21 +187,27 @@ struct rfi_link {
     uint32_t frames_out, frames_in; /* frame numbers, from 1 */
     uint64_t ack_due_ns;            /* UINT64_MAX: none */
     uint64_t lazy_due_ns;           /* credits that can wait a little; UINT64_MAX: none */
-    uint32_t unacked_messages;
+    uint32_t unacked_weight;        /* of messages */
     uint64_t unacked_bytes;
     uint64_t heartbeat_sent, heartbeat_received;
     uint64_t unanswered_ns, unanswered_number; /* oldest heartbeat without echo; number 0: none */
     bool is_echo_due;
+    uint64_t skipped; /* messages, by the peer */
 
-    /* outbox: a ring of entries; the first has the sequence number base_seq */
+    /* outbox: a ring of entries; the first begins with the sequence number base_seq */
     struct rfi_entry *ring;
     size_t ring_capacity, ring_head, ring_count; /* capacity: a power of two, or 0 */
     uint64_t base_seq;
     size_t sent_count;      /* from the head, transmitted in this session */
     size_t ever_count;      /* from the head, transmitted at least once */
     size_t inherited_count; /* from the head, taken before this session */
-    uint64_t ring_bytes;
+    uint64_t next_seq;      /* of the first message that was not transmitted in this session */
+    uint64_t fresh_seq;     /* of the first message that was never transmitted */
+    size_t spent_count;     /* entries, gaps too */
+    uint64_t gap_messages;
+    uint64_t ring_bytes; /* that are kept */
     struct rfi_log log;
+    struct rfi_stage stage;
     bool leaves_rows; /* the frame before left its messages in the log */
 
     /* flows that we send */
@@ -217,6 +251,19 @@ static inline uint32_t rfi_log_head_size(uint32_t body_size)
     return body_size < 0x80 ? 1 : RFI_LOG_HEAD_MAX;
 }
 
+/* Write a small message as a frame has it; returns the place behind it. */
+static inline uint8_t *rfi_put_small(uint8_t *at, const uint8_t *body, uint32_t size)
+{
+    if (size < 0x80) {
+        *at++ = (uint8_t)size;
+    } else {
+        *at++ = (uint8_t)(size | 0x80);
+        *at++ = (uint8_t)(size >> 7);
+    }
+    rfi_copy(at, body, size);
+    return at + size;
+}
+
 /* Copy a body of at most RFI_LOG_BODY_MAX bytes, and its size before it; where the body is. NULL: out of memory. */
 static inline const uint8_t *rfi_log_put(struct rfi_log *log, const uint8_t *body, uint32_t size,
                                          struct rfi_log_chunk **out_chunk)
@@ -226,18 +273,11 @@ static inline const uint8_t *rfi_log_put(struct rfi_log *log, const uint8_t *bod
         chunk = rfi_log_next_chunk(log, size);
     if (chunk == NULL)
         return NULL;
-    uint8_t *at = chunk->bytes + chunk->used;
-    if (size < 0x80) {
-        *at++ = (uint8_t)size;
-    } else {
-        *at++ = (uint8_t)(size | 0x80);
-        *at++ = (uint8_t)(size >> 7);
-    }
-    rfi_copy(at, body, size);
-    chunk->used = (uint32_t)(at - chunk->bytes) + size;
+    const uint8_t *end = rfi_put_small(chunk->bytes + chunk->used, body, size);
+    chunk->used = (uint32_t)(end - chunk->bytes);
     chunk->live++;
     *out_chunk = chunk;
-    return at;
+    return end - size;
 }
 
 /* So many entries less point to the chunk; none when `count` is 0. */
@@ -248,13 +288,37 @@ void rfi_log_unref_chunk(void *chunk);
 /* Give memory back that no entry points to. */
 void rfi_log_trim(struct rfi_log *log);
 
+/* ---- link_fast.c ---- */
+/* May a message go out at level fast now? */
+bool rfi_link_may_go_fast(const struct rfi_link *link);
+/* How many bytes of messages of one kind, their heads included, can be written for the next frame; 0: none. The caller
+ * found no obstacle. */
+size_t rfi_link_stage_room(struct rfi_link *link, const struct rfi_outflow *flow);
+/* Takes the messages, all of one kind. They have room, and the ring has room for an entry of each; the flow has its
+ * number. */
+void rfi_link_stage(struct rfi_link *link, struct rfi_outflow *flow, rf_message *const *messages,
+                    size_t count);
+/* Move the records into a frame, or let it end in a tail that points to them: then true. `out_tail` may be NULL. */
+bool rfi_link_put_stage(struct rfi_link *link, struct rfi_buf *out, struct rfi_tail *out_tail);
+void rfi_link_trim_stage(struct rfi_link *link); /* when there is nothing in it */
+void rfi_link_clear_stage(struct rfi_link *link);
+/* An entry was sent at level fast: let go of the message. */
+void rfi_link_spend(struct rfi_link *link, struct rfi_entry *entry);
+/* The peer's settings told its cursor: what is spent and not behind it did not arrive. */
+void rfi_link_find_losses(struct rfi_link *link);
+/* The next entry to be sent is a gap. */
+void rfi_link_put_skip(struct rfi_link *link, struct rfi_buf *out);
+
+/* ---- link.c ---- */
+void rfi_link_tell_losses(struct rfi_link *link, enum rfi_loss why);
+
 /* ---- link_send.c ---- */
 /* Let go of what the entry holds. */
 void rfi_link_release_entry(struct rfi_link *link, const struct rfi_entry *entry);
 /* Entry `index` from the head. */
 struct rfi_entry *rfi_link_entry(struct rfi_link *link, size_t index);
-/* Take the first `count` entries out: acknowledged, or lost. */
-void rfi_link_drop_entries(struct rfi_link *link, size_t count);
+/* Take the messages before the sequence number `seq` out: acknowledged, or lost. */
+void rfi_link_drop_before(struct rfi_link *link, uint64_t seq);
 /* The peer's settings came: number the flows that wait, give up what this peer cannot take. */
 void rfi_link_start_sending(struct rfi_link *link);
 /* The session's end: what is unsequenced is forgotten. */

@@ -82,9 +82,10 @@ static rf_err take_message(struct intake *in, struct rfi_inflow *flow, uint8_t k
     return RF_OK;
 }
 
-static void want_ack(struct rfi_link *link, uint32_t messages, uint64_t bytes)
+/* Of what the peer does not keep it wants to know more seldom. */
+static void want_ack(struct rfi_link *link, uint32_t messages, uint64_t bytes, bool is_fast)
 {
-    link->unacked_messages += messages;
+    link->unacked_weight += messages * (is_fast ? 1 : RFI_LINK_ACK_WEIGHT);
     link->unacked_bytes += bytes;
     if (link->ack_due_ns == UINT64_MAX)
         link->ack_due_ns = link->now_ns + RFI_LINK_ACK_DELAY_NS;
@@ -119,7 +120,7 @@ static rf_err take_one(struct intake *in, struct rfi_inflow *flow, uint8_t kind,
             rfi_link_answer(link, request_id, RF_ECLOSED, NULL);
         return RF_OK;
     }
-    want_ack(link, 1, size);
+    want_ack(link, 1, size, (flags & RFI_RUN_FAST) != 0);
     if (seq <= link->cursor_in && !RFI_PLANTED(1))
         return RF_OK; /* we have it: the peer resumed from an older cursor of ours */
     err = take_message(in, flow, kind, request_id, body, (uint32_t)size);
@@ -149,8 +150,8 @@ static int peek_small(const struct rfi_frame_reader *reader, const uint8_t **out
 }
 
 /* Make messages of what comes next, as far as all is well; then what is not is found by take_one. */
-static size_t make_messages(struct intake *in, struct rfi_inflow *flow, uint8_t kind, size_t most,
-                            rf_message **out)
+static size_t make_messages(struct intake *in, struct rfi_inflow *flow, uint8_t kind, uint8_t flags,
+                            size_t most, rf_message **out)
 {
     struct rfi_link *link = in->link;
     struct rfi_frame_reader *reader = &in->reader;
@@ -172,12 +173,13 @@ static size_t make_messages(struct intake *in, struct rfi_inflow *flow, uint8_t 
     in->seq += count;
     link->stats.received_messages += count;
     link->stats.received_bytes += bytes;
-    want_ack(link, (uint32_t)count, bytes);
+    want_ack(link, (uint32_t)count, bytes, (flags & RFI_RUN_FAST) != 0);
     return count;
 }
 
 /* Small messages that are no requests and come for the first time: many at a time. Returns how many were taken. */
-static size_t take_many(struct intake *in, struct rfi_inflow *flow, uint8_t kind, size_t most)
+static size_t take_many(struct intake *in, struct rfi_inflow *flow, uint8_t kind, uint8_t flags,
+                        size_t most)
 {
     struct rfi_link *link = in->link;
     rf_message *messages[TAKE_MANY_MAX];
@@ -185,7 +187,7 @@ static size_t take_many(struct intake *in, struct rfi_inflow *flow, uint8_t kind
         flow->refused != RF_OK || flow->kind != RFI_FLOW_SEND)
         return 0;
     size_t count =
-        make_messages(in, flow, kind, most < TAKE_MANY_MAX ? most : TAKE_MANY_MAX, messages);
+        make_messages(in, flow, kind, flags, most < TAKE_MANY_MAX ? most : TAKE_MANY_MAX, messages);
     if (count == 0)
         return 0;
     for (size_t i = 0; i < count; i++) {
@@ -199,6 +201,18 @@ static size_t take_many(struct intake *in, struct rfi_inflow *flow, uint8_t kind
     }
     link->cursor_in = in->seq - 1;
     return count;
+}
+
+static rf_err check_flags(const struct intake *in, uint8_t flags)
+{
+    size_t at = in->reader.at;
+    if ((flags & ~(RFI_RUN_REQUESTS | RFI_RUN_FAST)) != 0)
+        return refuse(in, RF_EPROTO, at, "unknown flags of a run");
+    if (flags == (RFI_RUN_REQUESTS | RFI_RUN_FAST))
+        return refuse(in, RF_EPROTO, at, "requests at level fast");
+    if ((flags & RFI_RUN_FAST) != 0 && !in->link->peer_takes_fast)
+        return refuse(in, RF_EPROTO, at, "level fast was not agreed on");
+    return RF_OK;
 }
 
 static rf_err take_run(struct intake *in)
@@ -217,12 +231,13 @@ static rf_err take_run(struct intake *in)
         return refuse(in, RF_EPROTO, reader->at, "messages of a flow that is not open");
     if (kind >= RF_KIND_COUNT)
         return refuse(in, RF_EPROTO, reader->at, "a message of an unknown kind");
-    if ((flags & ~RFI_RUN_REQUESTS) != 0)
-        return refuse(in, RF_EPROTO, reader->at, "unknown flags of a run");
+    err = check_flags(in, flags);
+    if (err != RF_OK)
+        return err;
     if (count == 0)
         return refuse(in, RF_EPROTO, reader->at, "a run without messages");
     for (size_t left = count; left > 0 && err == RF_OK;) {
-        size_t taken = flags == 0 ? take_many(in, flow, kind, left) : 0;
+        size_t taken = (flags & RFI_RUN_REQUESTS) == 0 ? take_many(in, flow, kind, flags, left) : 0;
         if (taken == 0) {
             err = take_one(in, flow, kind, flags);
             taken = 1;
@@ -230,6 +245,35 @@ static rf_err take_run(struct intake *in)
         left -= taken;
     }
     return err;
+}
+
+/* The peer goes on behind messages of level fast that were lost with a connection. It has our cursor from this session,
+ * so the gap begins right behind it. */
+static rf_err take_skip(struct intake *in, struct rfi_frame_reader *record)
+{
+    struct rfi_link *link = in->link;
+    uint64_t messages = rfi_frame_get_varint(record);
+    rf_err err = check_reader(in, record);
+    if (err != RF_OK)
+        return err;
+    if (!link->peer_takes_fast)
+        return refuse(in, RF_EPROTO, in->record_at, "a skip, but level fast was not agreed on");
+    /* More cannot have been on their way: each flow keeps to its window, and nothing goes at level fast before the
+     * skip of an earlier session has been acknowledged. */
+    uint64_t most =
+        (uint64_t)link->options.flows_max * link->options.flow_credit_messages - link->skipped;
+    if (messages == 0 || messages > most)
+        return refuse(in, messages == 0 ? RF_EPROTO : RF_ELIMIT, record->at,
+                      "a skip of nothing, or of more messages than the flows' credit allows");
+    if (in->seq != link->cursor_in + 1 && !link->is_deaf)
+        return refuse(in, RF_EPROTO, record->at, "a skip of messages that we have");
+    link->skipped += messages;
+    in->seq += messages;
+    if (link->is_deaf)
+        return RF_OK;
+    link->cursor_in = in->seq - 1;
+    link->unacked_weight = RFI_LINK_ACK_AT; /* at once: the peer keeps all until then */
+    return RF_OK;
 }
 
 /* ---- control ---- */
@@ -453,6 +497,8 @@ static rf_err take_record(struct intake *in, uint8_t type)
         return take_heartbeat(in, &record);
     case RFI_RECORD_JSON:
         return take_json(in, &record);
+    case RFI_RECORD_SKIP:
+        return take_skip(in, &record);
     default:
         return type < RFI_FRAME_FATAL
                    ? RF_OK
@@ -475,10 +521,9 @@ static rf_err take_head(struct intake *in)
     bool is_hole = in->seq - 1 > link->cursor_in && !link->is_deaf;
     if (in->seq == 0 || (is_hole && !RFI_PLANTED(7)))
         return refuse(in, RF_EPROTO, 5, "messages are missing before this frame");
-    uint64_t acked = link->base_seq - 1;
-    if (ack < acked || ack - acked > link->ever_count)
+    if (ack < link->base_seq - 1 || ack >= link->fresh_seq)
         return refuse(in, RF_EPROTO, 13, "an acknowledgement of what was not sent");
-    rfi_link_drop_entries(link, (size_t)(ack - acked));
+    rfi_link_drop_before(link, ack + 1);
     return RF_OK;
 }
 

@@ -58,6 +58,8 @@ static void fill_entry(struct rfi_link *link, struct rfi_entry *entry, struct rf
     entry->size = msg->size;
     entry->kind = msg->kind;
     entry->is_copied = false;
+    entry->is_spent = false;
+    entry->is_fast = flow->is_fast && (request_id == 0 || RFI_PLANTED(18));
     if (msg->size <= RFI_LOG_BODY_MAX) {
         entry->body = rfi_log_put(&link->log, msg->body, msg->size, &entry->owner.chunk);
         if (entry->body != NULL) {
@@ -72,6 +74,8 @@ static void fill_entry(struct rfi_link *link, struct rfi_entry *entry, struct rf
 
 void rfi_link_release_entry(struct rfi_link *link, const struct rfi_entry *entry)
 {
+    if (entry->is_spent)
+        return;
     if (entry->is_copied)
         rfi_log_drop(&link->log, entry->owner.chunk, 1);
     else
@@ -92,6 +96,11 @@ static rf_err accept(struct rfi_link *link, struct rfi_outflow *flow, rf_message
         err = rfi_id_set_add(&link->requests, request_id);
     if (err != RF_OK)
         return err;
+    if (flow->is_fast && request_id == 0 && size <= RFI_LOG_BODY_MAX &&
+        rfi_link_stage_room(link, flow) >= size + RFI_LOG_HEAD_MAX) {
+        rfi_link_stage(link, flow, &msg, 1);
+        return RF_OK;
+    }
     link->ring_count++;
     fill_entry(link, rfi_link_entry(link, link->ring_count - 1), flow, msg, request_id);
     link->ring_bytes += size;
@@ -158,9 +167,28 @@ size_t rfi_link_run_room(struct rfi_link *link, const struct rfi_outflow *flow, 
     return most;
 }
 
+/* As many from the front as the next frame has room for. */
+static size_t stage_run(struct rfi_link *link, struct rfi_outflow *flow,
+                        rf_message *const *messages, size_t count)
+{
+    size_t room = rfi_link_stage_room(link, flow);
+    size_t fitting = 0;
+    for (; fitting < count; fitting++) {
+        size_t size = (size_t)messages[fitting]->size + RFI_LOG_HEAD_MAX;
+        if (size > room || messages[fitting]->kind != messages[0]->kind)
+            break;
+        room -= size;
+    }
+    rfi_link_stage(link, flow, messages, fitting);
+    return fitting;
+}
+
 void rfi_link_send_run(struct rfi_link *link, struct rfi_outflow *flow, rf_message *const *messages,
                        size_t count)
 {
+    size_t staged = flow->is_fast ? stage_run(link, flow, messages, count) : 0;
+    messages += staged;
+    count -= staged;
     uint64_t bytes = 0;
     size_t mask = link->ring_capacity - 1;
     size_t end = link->ring_head + link->ring_count;
@@ -185,7 +213,7 @@ static size_t release_row(struct rfi_link *link, size_t most, uint64_t *bytes)
     size_t count = 0;
     for (; count < most; count++) {
         const struct rfi_entry *entry = rfi_link_entry(link, count);
-        if (entry->flow != flow)
+        if (entry->flow != flow || entry->is_spent)
             break;
         *bytes += entry->size;
         if (!entry->is_copied) {
@@ -202,30 +230,62 @@ static size_t release_row(struct rfi_link *link, size_t most, uint64_t *bytes)
     return count;
 }
 
-void rfi_link_drop_entries(struct rfi_link *link, size_t count)
+/* `row` entries at the head are acknowledged or lost. */
+static void drop_row(struct rfi_link *link, size_t row)
 {
-    for (size_t left = count; left > 0;) {
-        struct rfi_outflow *flow = rfi_link_entry(link, 0)->flow;
-        bool is_sent = link->sent_count > 0; /* or acknowledged before it was sent again */
-        uint64_t bytes = 0;
-        size_t row = release_row(link, is_sent ? smaller(left, link->sent_count) : left, &bytes);
-        left -= row;
-        link->ring_bytes -= bytes;
-        link->ring_head = (link->ring_head + row) & (link->ring_capacity - 1);
-        link->ring_count -= row;
-        link->ever_count -= row;
-        link->base_seq += row;
-        link->inherited_count -= smaller(row, link->inherited_count);
-        flow->entries -= (uint32_t)row;
-        if (is_sent)
-            link->sent_count -= row;
-        else
-            flow->to_send -= (uint32_t)row;
-        if (flow->is_closed)
-            rfi_link_finish_flow(link, flow);
+    struct rfi_outflow *flow = rfi_link_entry(link, 0)->flow;
+    bool is_sent = link->sent_count > 0; /* or acknowledged before it was sent again */
+    link->ring_head = (link->ring_head + row) & (link->ring_capacity - 1);
+    link->ring_count -= row;
+    link->ever_count -= row;
+    link->inherited_count -= smaller(row, link->inherited_count);
+    if (is_sent)
+        link->sent_count -= row;
+    if (flow == NULL)
+        return;
+    flow->entries -= (uint32_t)row;
+    if (!is_sent)
+        flow->to_send -= (uint32_t)row;
+    if (flow->is_closed)
+        rfi_link_finish_flow(link, flow);
+}
+
+/* Up to `most` messages of the spent entry at the head; returns how many. */
+static uint64_t drop_spent(struct rfi_link *link, struct rfi_entry *entry, uint64_t most)
+{
+    uint64_t count = entry->count < most ? entry->count : most;
+    if (entry->flow == NULL)
+        link->gap_messages -= count;
+    if (count < entry->count) {
+        entry->count -= RFI_PLANTED(19) ? 0 : count;
+        return count;
     }
-    if (count > 0)
-        link->is_wake_due = true;
+    link->spent_count--;
+    drop_row(link, 1);
+    return count;
+}
+
+void rfi_link_drop_before(struct rfi_link *link, uint64_t seq)
+{
+    if (seq <= link->base_seq)
+        return;
+    while (link->base_seq < seq) {
+        struct rfi_entry *entry = rfi_link_entry(link, 0);
+        uint64_t left = seq - link->base_seq;
+        if (entry->is_spent) {
+            link->base_seq += drop_spent(link, entry, left);
+            continue;
+        }
+        uint64_t bytes = 0;
+        size_t most = link->sent_count > 0 ? link->sent_count : link->ring_count;
+        size_t row = release_row(link, smaller(most, left), &bytes);
+        link->ring_bytes -= bytes;
+        link->base_seq += row;
+        drop_row(link, row);
+    }
+    if (link->next_seq < seq)
+        link->next_seq = seq;
+    link->is_wake_due = true;
 }
 
 /* This life of the peer has seen nothing of the ring yet: take out what it cannot take. */
@@ -265,10 +325,12 @@ void rfi_link_start_sending(struct rfi_link *link)
             give_up_unfit(link);
     }
     link->has_settings = true;
+    rfi_link_find_losses(link);
     for (struct rfi_outflow *flow = link->flows_first; flow != NULL; flow = flow->next)
         if (flow->is_closed)
             rfi_link_finish_flow(link, flow);
     rfi_link_unpark_waiters(link);
+    rfi_link_tell_losses(link, RFI_LOST_FAST);
 }
 
 /* ---- unsequenced ---- */
@@ -511,7 +573,7 @@ static size_t find_row(struct rfi_link *link, const struct rfi_entry *first, siz
     return count;
 }
 
-static void count_sent(struct rfi_link *link, const struct rfi_entry *entry)
+static void count_sent(struct rfi_link *link, struct rfi_entry *entry, bool is_fast)
 {
     struct rfi_outflow *flow = entry->flow;
     uint32_t size = entry->size;
@@ -519,6 +581,7 @@ static void count_sent(struct rfi_link *link, const struct rfi_entry *entry)
         link->stats.resent_messages++;
     } else {
         link->ever_count++;
+        link->fresh_seq++;
         flow->waiting--;
         flow->waiting_bytes -= size;
         flow->sent++;
@@ -527,6 +590,9 @@ static void count_sent(struct rfi_link *link, const struct rfi_entry *entry)
         link->stats.sent_bytes += size;
     }
     link->sent_count++;
+    link->next_seq++;
+    if (is_fast)
+        rfi_link_spend(link, entry);
     flow->to_send--;
     if (flow->is_closed)
         rfi_link_finish_flow(link, flow);
@@ -561,6 +627,26 @@ static void put_tail(struct draft *draft, const struct rfi_entry *entry)
                                      .size = entry->size,
                                      .release = release_message,
                                      .owner = rf_message_ref(entry->owner.msg)};
+}
+
+static void end_run(struct draft *draft, struct run *run)
+{
+    if (run->flow != NULL)
+        rfi_frame_set_run_count(draft->out, run->count_at, run->count);
+    run->flow = NULL;
+}
+
+static void begin_run(struct draft *draft, struct run *run, const struct rfi_entry *entry,
+                      uint8_t flags)
+{
+    struct rfi_outflow *flow = entry->flow;
+    end_run(draft, run);
+    if (!flow->is_announced)
+        rfi_frame_put_open(draft->out, flow->id, (uint8_t)flow->kind, flow->source_actor,
+                           flow->actor, flow->port);
+    flow->is_announced = true;
+    *run = (struct run){.flow = flow, .kind = entry->kind, .flags = flags};
+    run->count_at = rfi_frame_begin_run(draft->out, flow->id, entry->kind, flags);
 }
 
 /* Many small messages behind each other in the log go into the run in one piece, or stay where they are and end the
@@ -598,6 +684,8 @@ static bool put_row(struct rfi_link *link, struct draft *draft, struct run *run)
     run->count += (uint32_t)count;
     link->sent_count += count;
     link->ever_count += count;
+    link->next_seq += count;
+    link->fresh_seq += count;
     link->stats.sent_messages += count;
     link->stats.sent_bytes += bodies;
     flow->waiting -= (uint32_t)count;
@@ -615,25 +703,25 @@ static void put_messages(struct rfi_link *link, struct draft *draft)
     struct run run = {0};
     link->leaves_rows = false;
     while (can_send_next(link)) {
-        const struct rfi_entry *entry = rfi_link_entry(link, link->sent_count);
+        struct rfi_entry *entry = rfi_link_entry(link, link->sent_count);
         struct rfi_outflow *flow = entry->flow;
-        uint8_t flags = entry->request_id != 0 ? RFI_RUN_REQUESTS : 0;
+        if (flow == NULL) {
+            end_run(draft, &run);
+            if (!has_room_for(draft, RFI_SKIP_RECORD_MAX))
+                break;
+            rfi_link_put_skip(link, draft->out);
+            continue;
+        }
+        bool is_fast = entry->is_fast && rfi_link_may_go_fast(link);
+        uint8_t flags = is_fast ? RFI_RUN_FAST : entry->request_id != 0 ? RFI_RUN_REQUESTS : 0;
         bool is_same_run = fits_run(&run, entry, flags);
         size_t size = RFI_RUN_MESSAGE_HEAD_MAX + (size_t)entry->size;
         size += is_same_run ? 0 : RFI_RUN_HEAD_MAX;
         size += flow->is_announced ? 0 : RFI_OPEN_RECORD_MAX;
         if (!has_room_for(draft, size))
             break;
-        if (!is_same_run) {
-            if (run.flow != NULL)
-                rfi_frame_set_run_count(draft->out, run.count_at, run.count);
-            if (!flow->is_announced)
-                rfi_frame_put_open(draft->out, flow->id, (uint8_t)flow->kind, flow->source_actor,
-                                   flow->actor, flow->port);
-            flow->is_announced = true;
-            run = (struct run){.flow = flow, .kind = entry->kind, .flags = flags};
-            run.count_at = rfi_frame_begin_run(draft->out, flow->id, entry->kind, flags);
-        }
+        if (!is_same_run)
+            begin_run(draft, &run, entry, flags);
         bool is_tail = is_tail_worth_it(draft, entry);
         rfi_frame_put_message(draft->out, flags, entry->request_id, is_tail ? NULL : entry->body,
                               entry->size);
@@ -642,21 +730,20 @@ static void put_messages(struct rfi_link *link, struct draft *draft)
         if (is_tail)
             put_tail(draft, entry);
         run.count++;
-        count_sent(link, entry);
+        count_sent(link, entry, is_fast);
         if (is_tail)
             break;
         if (link->sent_count < link->ring_count && put_row(link, draft, &run))
             break;
     }
-    if (run.flow != NULL)
-        rfi_frame_set_run_count(draft->out, run.count_at, run.count);
+    end_run(draft, &run);
 }
 
 bool rfi_link_is_urgent(const struct rfi_link *link)
 {
     return link->control_at < link->control.size || link->is_due_urgent || link->is_echo_due ||
-           link->answer_count > 0 || link->json_at < link->json.size || can_send_next(link) ||
-           link->unacked_messages >= RFI_LINK_ACK_MESSAGES ||
+           link->answer_count > 0 || link->json_at < link->json.size || link->stage.messages > 0 ||
+           can_send_next(link) || link->unacked_weight >= RFI_LINK_ACK_AT ||
            link->unacked_bytes >= RFI_LINK_ACK_BYTES;
 }
 
@@ -664,10 +751,11 @@ bool rfi_link_is_urgent(const struct rfi_link *link)
 static void reserve_frame(const struct rfi_link *link, struct rfi_buf *out)
 {
     size_t waiting = link->ring_count - link->sent_count;
+    size_t kept = link->ring_count - link->spent_count; /* all that waits, and more */
     (void)rfi_buf_reserve(out, FRAME_SPARE);
-    if (waiting < 2 || link->ring_bytes / link->ring_count >= TAIL_BYTES_MIN || link->leaves_rows)
+    if (waiting < 2 || kept == 0 || link->ring_bytes / kept >= TAIL_BYTES_MIN || link->leaves_rows)
         return;
-    size_t likely = waiting * (link->ring_bytes / link->ring_count + LIKELY_HEAD);
+    size_t likely = waiting * (link->ring_bytes / kept + LIKELY_HEAD);
     size_t most = link->options.batch_bytes_max;
     (void)rfi_buf_reserve(out,
                           (likely < most ? likely : most) + FRAME_SPARE); /* or it grows later */
@@ -696,7 +784,8 @@ bool rfi_link_poll_tail(struct rfi_link *link, struct rfi_buf *out, struct rfi_t
     struct draft draft = {.out = out, .start = out->size};
     draft.tail = out_tail;
     draft.limit = draft.start + link->options.batch_bytes_max;
-    rfi_frame_put_head(out, ++link->frames_out, link->base_seq + link->sent_count, link->cursor_in);
+    rfi_frame_put_head(out, ++link->frames_out, link->next_seq - link->stage.messages,
+                       link->cursor_in);
     put_control(link, &draft);
     put_heartbeat(link, &draft, now_ns);
     put_answers(link, &draft);
@@ -705,7 +794,11 @@ bool rfi_link_poll_tail(struct rfi_link *link, struct rfi_buf *out, struct rfi_t
     if (link->control.size == 0 && link->answer_count == 0)
         rfi_link_put_due(link, out, draft.limit);
     put_json(link, &draft);
-    put_messages(link, &draft);
+    bool has_tail = false;
+    if (link->stage.messages > 0 && has_room_for(&draft, link->stage.block->used))
+        has_tail = rfi_link_put_stage(link, out, out_tail);
+    if (link->stage.messages == 0 && !has_tail)
+        put_messages(link, &draft);
     if (out->is_failed) {
         /* What the frame had is lost with the session; the outbox still has its messages. */
         link->failed = RF_ENOMEM;
@@ -714,12 +807,12 @@ bool rfi_link_poll_tail(struct rfi_link *link, struct rfi_buf *out, struct rfi_t
             rfi_tail_release(out_tail);
         return false;
     }
-    link->unacked_messages = 0;
+    link->unacked_weight = 0;
     link->unacked_bytes = 0;
     link->ack_due_ns = UINT64_MAX;
     link->last_send_ns = now_ns;
     link->stats.sent_frames++;
     if (RFI_PLANTED(4))
-        rfi_link_drop_entries(link, link->sent_count);
+        rfi_link_drop_before(link, link->next_seq);
     return true;
 }

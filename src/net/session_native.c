@@ -218,15 +218,17 @@ static void on_reject(void *owner, struct rfi_outflow *flow, void *user, rf_err 
     rfi_network_count_dropped(peer->bridge->net, count);
 }
 
-static void on_lost(void *owner, struct rfi_outflow *flow, void *user, uint64_t count)
+static void on_lost(void *owner, struct rfi_outflow *flow, void *user, uint64_t count,
+                    enum rfi_loss why)
 {
     (void)flow;
     struct rfi_peer *peer = owner;
     const struct rfi_feed_flow *feed_flow = user;
     const struct rfi_feed *feed = feed_flow != NULL ? feed_flow->feed : NULL;
     peer->lost += count;
-    rfi_dead_letters_add(&peer->bridge->dead_letters, RFI_DEAD_PEER_RESTARTED, count, peer->id,
-                         feed != NULL ? feed->actor : "?", NULL);
+    rfi_dead_letters_add(&peer->bridge->dead_letters,
+                         why == RFI_LOST_FAST ? RFI_DEAD_LEVEL_FAST : RFI_DEAD_PEER_RESTARTED,
+                         count, peer->id, feed != NULL ? feed->actor : "?", NULL);
     rfi_network_count_dropped(peer->bridge->net, count);
 }
 
@@ -288,6 +290,7 @@ struct rfi_link *rfi_native_link_new(struct rfi_peer *peer)
         .batch_bytes_max = config->batch_bytes_max,
         .heartbeat_interval_ms = config->heartbeat_interval_ms,
         .is_credit_kept = true,
+        .is_fast = strcmp(config->delivery, "fast") == 0,
     };
     return rfi_link_new(&options, peer->bridge->incarnation, &rfi_bridge_link_sink, peer);
 }

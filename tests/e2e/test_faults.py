@@ -103,6 +103,47 @@ class Faults(NodeTest):
     def test_cuts_in_both_directions_over_tcp(self):
         self.check_cuts("tcp", 100000)
 
+    def check_fast_cuts(self, scheme, lines):
+        """At level fast: a stream while the connection is cut. What comes is in order, the rest is counted."""
+        with folder() as directory:
+            text, out = directory / "text", directory / "out"
+            write_numbers(text, lines)
+            common = {**QUICK, "heartbeat_interval_ms": 20000}
+            sink = self.node({**common, "network_id": "sink", "graphs": [graph_file(directory, "sink", {
+                "file": {"component": "tpl_file_writer", "metadata": {"path": str(out)}}})]})
+            relay = Forwarder(sink.port)
+            self.addCleanup(relay.close)
+            source = self.node({**common, "network_id": "source", "delivery": "fast",
+                                "connect": [f"{scheme}://127.0.0.1:{relay.port}"],
+                                "graphs": [graph_file(directory, "source", {
+                                    "reader": {"component": "tpl_file_reader"}, "far": {"component": "file@sink"}},
+                                    [("reader.output", "far.input")])]})
+            source.wait_linked("sink")
+            self.assertEqual(source.link("sink")["delivery"], "fast")
+            self.assertEqual(sink.link("source")["delivery"], "reliable", "each side has its own level")
+            source.send("reader", "path", str(text))
+            cuts = 0
+            end = time.monotonic() + 60
+            while time.monotonic() < end:
+                if count_lines(out) + source.link("sink")["lost_messages"] >= lines:
+                    break
+                time.sleep(random.random() / 15)
+                cuts += relay.cut() if cuts < 20 else 0
+            source.wait_linked("sink")
+            wait_until(lambda: count_lines(out) + source.link("sink")["lost_messages"] == lines, "every line is told")
+            numbers = [int(line) for line in out.read_text().split()]
+            self.assertEqual(numbers, sorted(set(numbers)), "once each, and in order")
+            link = source.link("sink")
+            wait_until(lambda: source.link("sink")["unacknowledged_messages"] == 0, "all is acknowledged")
+            self.assertEqual(source.status()["dead_letters"]["level_fast"], link["lost_messages"])
+            self.assertGreater(cuts, 3)
+
+    def test_cuts_at_level_fast_over_websocket(self):
+        self.check_fast_cuts("ws", 300000)
+
+    def test_cuts_at_level_fast_over_tcp(self):
+        self.check_fast_cuts("tcp", 300000)
+
     def test_receiver_restarted_by_term_or_kill(self):
         """After SIGTERM what did not come out is what the sender counts as lost, to the message. After SIGKILL
         the mailbox of the receiver is gone too; the work goes on and the sender's own account is exact."""

@@ -111,9 +111,11 @@ static void on_room(void *owner, struct rfi_outflow *flow, void *user)
         rf_message_unref(msg);
 }
 
-static void on_lost(void *owner, struct rfi_outflow *flow, void *user, uint64_t count)
+static void on_lost(void *owner, struct rfi_outflow *flow, void *user, uint64_t count,
+                    enum rfi_loss why)
 {
     (void)owner;
+    (void)why;
     (void)flow;
     (void)user;
     require(count > 0);
@@ -143,7 +145,8 @@ static void start_node(int which)
                                                     .message_bytes_max = MESSAGE_MAX,
                                                     .batch_bytes_max = 1500,
                                                     .heartbeat_interval_ms = 100,
-                                                    .is_credit_kept = true};
+                                                    .is_credit_kept = true,
+                                                    .is_fast = true};
     rfi_link_free(node->link);
     node->letter_count = 0;
     for (int i = 0; i < 8; i++) {
@@ -157,6 +160,7 @@ static void start_node(int which)
     for (int i = 0; i < FLOWS; i++)
         node->flows[i] =
             rfi_link_open_flow(node->link, RFI_FLOW_SEND, "", "actor", i == 0 ? "x" : "in", node);
+    node->flows[2]->is_fast = false;
 }
 
 static void reconnect(void)

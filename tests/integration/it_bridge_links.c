@@ -99,6 +99,120 @@ Test(it_bridge_links, a_cut_link_resumes_without_loss_or_repetition_over_tcp, .t
     check_cuts("tcp");
 }
 
+/* The first number behind `key` in the status; of a link, as each node here has one. */
+static uint64_t status_number(struct it_node *node, const char *key)
+{
+    char *status = it_status(node);
+    const char *at = strstr(status, key);
+    cr_assert_not_null(at, "no %s in %s", key, status);
+    uint64_t number = strtoull(at + strlen(key), NULL, 10);
+    free(status);
+    return number;
+}
+
+/* The same at level fast: what comes is in order, and what does not come is counted. */
+static void check_fast_cuts(const char *scheme)
+{
+    enum { COUNT = 100000, CUTS = 12 };
+    static char fast[] = "fast";
+    struct it_node a, b;
+    struct it_relay relay;
+    it_node_init(&a, "alpha");
+    it_node_init(&b, "beta");
+    a.config.heartbeat_interval_ms = b.config.heartbeat_interval_ms = 20000;
+    a.config.delivery = b.config.delivery = fast;
+    it_node_start(&a);
+    it_node_start(&b);
+    it_relay_start(&relay, b.port);
+    it_add(&b, "plus", "plus");
+    it_add(&a, "source", "source");
+    it_add(&a, "far", "plus@beta");
+    it_add(&a, "sink", "sink");
+    it_wire(&a, "source", "out", "far", "in");
+    it_wire(&a, "far", "out", "sink", "in");
+    cr_assert_eq(connect_to(&a, scheme, relay.port, IT_DEADLINE_MS), RF_OK);
+    cr_assert(status_shows(&a, "\"delivery\":\"fast\""));
+    it_go(&a, "source", COUNT);
+    uint64_t deadline_ns = it_deadline_ns();
+    uint64_t lost = 0;
+    for (size_t i = 1; it_log_count(&a.log) + lost < COUNT && !it_is_over(deadline_ns);) {
+        size_t arrived = it_log_count(&a.log);
+        lost = status_number(&a, "\"lost_messages\":") + status_number(&b, "\"lost_messages\":");
+        if (i <= CUTS && arrived + lost >= i * COUNT / (CUTS + 2)) {
+            it_relay_cut(&relay);
+            i++;
+        }
+    }
+    cr_assert_eq(it_log_count(&a.log) + lost, COUNT);
+    for (size_t i = 1; i < a.log.count; i++)
+        cr_assert_gt(a.log.values[i], a.log.values[i - 1]);
+    cr_assert_eq(status_number(&a, "\"level_fast\":") + status_number(&b, "\"level_fast\":"), lost);
+    cr_assert_geq(atomic_load(&relay.connections), 2);
+    end(&a);
+    end(&b);
+    it_relay_stop(&relay);
+}
+
+Test(it_bridge_links, a_cut_link_of_level_fast_counts_what_it_lost_over_websocket, .timeout = 120)
+{
+    check_fast_cuts("ws");
+}
+
+Test(it_bridge_links, a_cut_link_of_level_fast_counts_what_it_lost_over_tcp, .timeout = 120)
+{
+    check_fast_cuts("tcp");
+}
+
+/* What was given to a connection that never carried it. */
+static void check_swallowed(bool is_fast)
+{
+    enum { COUNT = 50 };
+    static char fast[] = "fast";
+    struct it_node a, b;
+    struct it_relay relay;
+    it_node_init(&a, "alpha");
+    it_node_init(&b, "beta");
+    a.config.heartbeat_interval_ms = b.config.heartbeat_interval_ms = 20000;
+    if (is_fast)
+        a.config.delivery = fast;
+    it_node_start(&a);
+    it_node_start(&b);
+    it_relay_start(&relay, b.port);
+    it_add(&b, "sink", "sink");
+    cr_assert_eq(connect_to(&a, "tcp", relay.port, IT_DEADLINE_MS), RF_OK);
+    cr_assert(it_wait_link(&b, "alpha", true));
+    cr_assert(status_shows(&b, "\"delivery\":\"reliable\"")); /* each side has its own */
+    it_relay_stall(&relay, true);
+    for (int64_t i = 0; i < COUNT; i++)
+        it_send(&a, "beta", "sink", i);
+    cr_assert(status_shows(&a, "\"sent_messages\":50"));
+    it_relay_cut(&relay);
+    it_relay_stall(&relay, false);
+    cr_assert(status_shows(&a, "\"sessions\":2"));
+    for (int64_t i = COUNT; i < 2 * COUNT; i++)
+        it_send(&a, "beta", "sink", i);
+    size_t arriving = is_fast ? COUNT : 2 * COUNT;
+    cr_assert(it_log_wait(&b.log, arriving));
+    cr_assert(it_log_is_sequence(&b.log, is_fast ? COUNT : 0, arriving));
+    cr_assert_eq(status_number(&a, "\"lost_messages\":"), is_fast ? COUNT : 0);
+    cr_assert_eq(status_number(&a, "\"level_fast\":"), is_fast ? COUNT : 0);
+    cr_assert_eq(status_number(&a, "\"peer_restarted\":"), 0);
+    cr_assert(status_shows(&a, "\"unacknowledged_messages\":0"));
+    end(&a);
+    end(&b);
+    it_relay_stop(&relay);
+}
+
+Test(it_bridge_links, what_a_connection_swallowed_is_lost_and_counted_at_level_fast, .timeout = 60)
+{
+    check_swallowed(true);
+}
+
+Test(it_bridge_links, what_a_connection_swallowed_comes_again_at_level_reliable, .timeout = 60)
+{
+    check_swallowed(false);
+}
+
 Test(it_bridge_links, a_link_that_falls_silent_is_taken_down_and_resumed, .timeout = 120)
 {
     struct it_node a, b;

@@ -207,6 +207,7 @@ static char empty[] = "";
 static char loopback[] = "127.0.0.1";
 static char transport[] = "ws";
 static char wire[] = "auto";
+static char delivery[] = "reliable";
 
 void it_node_init(struct it_node *node, const char *id)
 {
@@ -221,6 +222,7 @@ void it_node_init(struct it_node *node, const char *id)
                                .heartbeat_interval_ms = 1000,
                                .transport = transport,
                                .wire = wire,
+                               .delivery = delivery,
                                .actor_threads = 2,
                                .io_threads = 1,
                                .routing_threads = 2,

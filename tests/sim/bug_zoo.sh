@@ -32,7 +32,16 @@ plants="0:no bug
 9:a flow number comes back before its messages are consumed
 10:credit is told only when half a window is consumed
 11:credit wakes nobody
-12:what may have reached a dead peer is sent to its successor"
+12:what may have reached a dead peer is sent to its successor
+13:the skip of lost messages is forgotten
+14:one message too many is skipped
+15:the credit of lost messages does not come back
+16:losses are counted by the cursor of the handshake
+17:messages go fast while a skip is not acknowledged
+18:requests go at level fast
+19:what was acknowledged of a row counts as lost with the rest of it
+20:a lost row counts as one message
+21:a flow is closed before what was written for the next frame"
 
 failed=0
 while IFS=: read -r number what; do
@@ -54,5 +63,5 @@ while IFS=: read -r number what; do
 done <<LIST
 $plants
 LIST
-echo "$((13 - failed)) passed, $failed failed"
+echo "$((22 - failed)) passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -4,16 +4,19 @@
  * virtual time, and checks what came out. One line per failed seed, and `N passed, M failed` at the end;
  * exit 0 when none failed. The first seed runs twice and must give the same history.
  *
- * Some worlds compress some of their frames.
+ * Some worlds compress some of their frames. Flows are of level reliable or fast, on links of either level or of both,
+ * between nodes of which some do not take level fast.
  *
- * Faults: cut connections, silence (frames vanish until somebody notices), restarts, a handshake that
- * overlaps an old session, frames lost, doubled or cut short, slow consumers, refusals.
+ * Faults: cut connections, silence (frames vanish until somebody notices), sessions of which one side never hears
+ * anything and that are cut soon, restarts, a handshake that overlaps an old session, frames lost, doubled or cut
+ * short, slow consumers, refusals.
  *
  * Checked: each message is delivered at most once, whole, and in order per flow, with nothing
- * missing in between (I2 I3 I4 I14); what was sent is delivered, refused, or told as lost (I1); a protocol
+ * missing in between (I2 I3 I4 I14) but messages of level fast whose loss was told; what was sent is delivered,
+ * refused, or told as lost, and nothing else is told as lost (I1); nothing is lost on a first connection; a protocol
  * error needs a fault; mailboxes keep to their window; requests get exactly one answer; and after the faults every
- * flow can send and all of it arrives (I10). The application asks again only after on_room, so a forgotten
- * wake-up shows as a stuck flow. */
+ * flow can send, all of it arrives (I10), and both sides agree on what was sent and have no credit under way. The
+ * application asks again only after on_room, so a forgotten wake-up shows as a stuck flow. */
 #include "net/link.h"
 #include "net/link_internal.h"
 #include "net/packing.h"
@@ -77,6 +80,8 @@ struct flow { /* what node `from` sends to node `to` */
     int from, to;
     uint32_t index;
     uint8_t fate[MESSAGES_MAX];
+    bool is_fast[MESSAGES_MAX]; /* may be lost */
+    uint32_t skipped;           /* in between of what arrived */
     uint32_t sent, lost_told, refused, refused_told, final_left;
     int64_t last; /* highest number that arrived */
     uint32_t last_from_boot, last_to_boot;
@@ -118,6 +123,7 @@ struct end { /* one node's side of a pair */
 struct pair {
     struct end ends[2];
     uint64_t connect_at_ns;
+    uint64_t cut_at_ns; /* UINT64_MAX: not known before */
     uint32_t epoch;
     uint32_t silent_sides; /* bits: whose frames vanish, until a side times out */
 };
@@ -135,6 +141,7 @@ static struct {
     const char *failure;
     char detail[640];
     struct rfi_link_options options[NODES];
+    bool takes_fast[NODES];
     uint32_t boot[NODES];
     struct pair pairs[NODES][NODES]; /* [low][high] */
     struct flow flows[NODES][NODES][FLOWS];
@@ -142,10 +149,10 @@ static struct {
     size_t mailbox_head[NODES], mailbox_count[NODES];
     struct request requests[REQUESTS_MAX];
     size_t request_count;
-    bool is_chaos, is_dirty, has_restarted;
+    bool is_chaos, is_dirty, has_restarted, is_mixed;
     /* the faults of this seed, per million */
-    uint32_t cut, silence, restart, overlap, lose, twice, truncate, refuse, close, ask;
-    uint32_t send, latency_us, slow_us, large, run;
+    uint32_t cut, silence, stillborn, restart, overlap, lose, twice, truncate, refuse, close, ask;
+    uint32_t send, latency_us, slow_us, large, sizes, run;
     bool has_tails;
     uint32_t pack; /* of all frames: those that are compressed */
 } world;
@@ -271,6 +278,18 @@ static void check_window(const struct end *end, uint32_t inflow)
         fail("mailboxes hold more than all windows", end->peer, end->node, (int64_t)all);
 }
 
+/* Between the last one and this one of the same lives. */
+static void check_missing(struct flow *flow, int64_t number)
+{
+    for (int64_t n = flow->last + 1; n < number; n++) {
+        if (!flow->is_fast[n])
+            fail("messages are missing in between", flow->from, flow->to, number);
+        flow->skipped++;
+    }
+    if (flow->skipped > flow->lost_told)
+        fail("messages went missing and nobody was told", flow->from, flow->to, number);
+}
+
 static rf_err arrive(struct end *end, struct flow *flow, const struct body *body)
 {
     int64_t number = body->number;
@@ -284,7 +303,7 @@ static rf_err arrive(struct end *end, struct flow *flow, const struct body *body
         fail("a message came out of order", flow->from, flow->to, number);
     else if (number != flow->last + 1 && flow->last_from_boot == world.boot[flow->from] &&
              flow->last_to_boot == world.boot[flow->to])
-        fail("messages are missing in between", flow->from, flow->to, number);
+        check_missing(flow, number);
     if (world.failure != NULL)
         return RF_OK;
     flow->last = number;
@@ -391,11 +410,15 @@ static void on_room(void *owner, struct rfi_outflow *outflow, void *user)
         try_send(flow);
 }
 
-static void on_lost(void *owner, struct rfi_outflow *outflow, void *user, uint64_t count)
+static void on_lost(void *owner, struct rfi_outflow *outflow, void *user, uint64_t count,
+                    enum rfi_loss why)
 {
-    struct flow *flow = user;
-    (void)owner;
-    (void)outflow;
+    const struct end *end = owner;
+    struct flow *flow = &world.flows[end->node][end->peer][outflow->actor[0] - 'a'];
+    if (user != (outflow->is_closed ? NULL : flow))
+        fail("a loss of another flow", flow->from, flow->to, (int64_t)count);
+    if (why == RFI_LOST_FAST ? pair_of(flow->from, flow->to)->epoch < 2 : !world.has_restarted)
+        fail("a loss without a reason", flow->from, flow->to, (int64_t)count);
     flow->lost_told += (uint32_t)count;
 }
 
@@ -417,6 +440,8 @@ static void open_flow(struct flow *flow)
     char actor[2] = {(char)('a' + (int)flow->index), '\0'};
     flow->outflow = rfi_link_open_flow(end_of(flow->from, flow->to)->link, RFI_FLOW_SEND, "src",
                                        actor, "in", flow);
+    if (world.is_mixed && world.takes_fast[flow->from])
+        flow->outflow->is_fast = happens(500000);
     flow->is_blocked = false;
 }
 
@@ -445,11 +470,12 @@ static bool try_run(struct end *end, struct flow *flow)
     most =
         rfi_link_run_room(end->link, flow->outflow, most < left ? most : left, &bytes, &size_max);
     while (count < most) {
-        uint32_t size = BODY_MIN + below(150);
+        uint32_t size = BODY_MIN + below(world.sizes + world.sizes / 2);
         if (size > bytes || size > size_max)
             break;
         bytes -= size;
         messages[count++] = make_message(flow, size);
+        flow->is_fast[flow->sent] = flow->outflow->is_fast;
         flow->fate[flow->sent++] = FATE_OPEN;
         if (!world.is_chaos)
             flow->final_left--;
@@ -466,7 +492,7 @@ static void try_send(struct flow *flow)
         return;
     if (!world.is_chaos && flow->final_left == 0)
         return;
-    uint32_t size = BODY_MIN + below(100) + (happens(world.large) ? below(20000) : 0);
+    uint32_t size = BODY_MIN + below(world.sizes) + (happens(world.large) ? below(20000) : 0);
     end->is_touched = true;
     if (happens(world.run) && try_run(end, flow))
         return;
@@ -486,6 +512,7 @@ static void try_send(struct flow *flow)
             fail("a send failed although there was room", flow->from, flow->to, (int64_t)err);
         return;
     }
+    flow->is_fast[flow->sent] = request_id == 0 && flow->outflow->is_fast;
     flow->fate[flow->sent++] = FATE_OPEN;
     if (!world.is_chaos)
         flow->final_left--;
@@ -531,6 +558,7 @@ static void cut(struct pair *pair)
         end->is_touched = true;
     }
     pair->silent_sides = 0;
+    pair->cut_at_ns = UINT64_MAX;
     pair->connect_at_ns = world.now_ns + (uint64_t)below(20000) * US;
 }
 
@@ -543,6 +571,12 @@ static void handshake(struct pair *pair)
     incarnation_of(pair->ends[0].node, dialler);
     rfi_link_hello(pair->ends[0].link, NULL, &pair->ends[0].hello);
     rfi_link_hello(pair->ends[1].link, dialler, &pair->ends[1].hello);
+    for (int i = 0; i < 2; i++)
+        pair->ends[i].hello.takes_fast = world.takes_fast[pair->ends[i].node];
+    if (world.is_chaos && happens(world.stillborn)) {
+        pair->silent_sides = 1 + below(2);
+        pair->cut_at_ns = world.now_ns + (uint64_t)below(10000 + 4 * world.latency_us) * US;
+    }
     for (int i = 0; i < 2; i++)
         pair->ends[i].up_at_ns = world.now_ns + (uint64_t)below(2 * world.latency_us) * US;
 }
@@ -755,9 +789,13 @@ static void draw_world(void)
         options->batch_bytes_max = PICK(1, 300, 4000, 64 * 1024);
         options->heartbeat_interval_ms = 50;
         options->is_credit_kept = happens(700000);
+        world.takes_fast[node] = happens(850000); /* the others do not know it */
+        options->is_fast = world.takes_fast[node] && happens(500000);
     }
+    world.is_mixed = happens(300000);
     world.cut = PICK(0, 500, 5000);
     world.silence = PICK(0, 0, 1000);
+    world.stillborn = PICK(0, 0, 700000);
     world.restart = PICK(0, 0, 300, 1500);
     world.overlap = PICK(0, 0, 2000);
     world.lose = PICK(0, 0, 0, 3000);
@@ -770,6 +808,7 @@ static void draw_world(void)
     world.latency_us = PICK(10, 500, 5000);
     world.slow_us = PICK(1, 1000, 30000);
     world.large = PICK(0, 20000);
+    world.sizes = PICK(1, 2, 100, 100); /* alike: many of them in a row */
     world.run = PICK(0, 300000, 900000);
     world.has_tails = PICK(false, true);
     world.pack = PICK(0, 0, 300000, 1000000);
@@ -790,13 +829,16 @@ static void begin(uint64_t seed)
             for (uint32_t i = 0; i < FLOWS; i++)
                 world.flows[from][to][i] =
                     (struct flow){.from = from, .to = to, .index = i, .last = -1};
+    for (int a = 0; a < NODES; a++)
+        for (int b = 0; b < NODES; b++)
+            world.pairs[a][b].cut_at_ns = UINT64_MAX;
     for (int node = 0; node < NODES; node++)
         start_node(node);
 }
 
 static void do_faults(struct pair *pair)
 {
-    if (happens(world.cut))
+    if (happens(world.cut) || world.now_ns >= pair->cut_at_ns)
         cut(pair);
     if (happens(world.silence) && pair->silent_sides == 0)
         pair->silent_sides = 1 + below(3);
@@ -852,12 +894,28 @@ static void check_flow(const struct flow *flow)
     uint32_t missing = 0;
     for (uint32_t n = 0; n < flow->sent; n++)
         missing += flow->fate[n] == FATE_OPEN ? 1 : 0;
-    if (missing > flow->lost_told && !flow->was_closed)
+    if (missing > flow->lost_told)
         fail("messages were lost and nobody was told", flow->from, flow->to, missing);
-    if (missing > 0 && !world.has_restarted)
-        fail("messages were lost although nobody restarted", flow->from, flow->to, missing);
+    if (missing < flow->lost_told && !world.has_restarted)
+        fail("messages were told as lost and arrived", flow->from, flow->to, missing);
+    for (uint32_t n = 0; n < flow->sent && !world.has_restarted; n++)
+        if (flow->fate[n] == FATE_OPEN && (!flow->is_fast[n] || !world.takes_fast[flow->to]))
+            fail("messages were lost although nobody restarted", flow->from, flow->to, n);
     if (flow->refused != flow->refused_told && !world.has_restarted && !flow->was_closed)
         fail("refusals were not told", flow->from, flow->to, flow->refused);
+}
+
+/* Nothing is left of the flow, and both sides know. */
+static bool is_settled(const struct flow *flow)
+{
+    const struct rfi_outflow *outflow = flow->outflow;
+    struct rfi_link *link = end_of(flow->to, flow->from)->link;
+    if (outflow->id == RFI_NO_FLOW)
+        return true;
+    const struct rfi_inflow *inflow = rfi_link_find_inflow(link, outflow->id);
+    uint64_t received = inflow != NULL ? inflow->received : 0;
+    return outflow->sent == outflow->consumed && outflow->sent_bytes == outflow->consumed_bytes &&
+           outflow->sent == received;
 }
 
 /* Nothing is under way any more; otherwise `out` tells one thing that is. */
@@ -882,8 +940,13 @@ static bool is_quiet(char *out, size_t out_size)
             }
             for (int i = 0; i < FLOWS; i++) {
                 const struct flow *flow = &world.flows[from][to][i];
-                if (flow->final_left == 0 || flow->sent == MESSAGES_MAX)
-                    continue;
+                if (flow->final_left == 0 || flow->sent == MESSAGES_MAX) {
+                    if (is_settled(flow))
+                        continue;
+                    (void)snprintf(out, out_size, "%d -> %d flow %d: credit is missing", from, to,
+                                   i);
+                    return false;
+                }
                 (void)snprintf(out, out_size, "%d -> %d flow %d: %u left to send, wait %d", from,
                                to, i, flow->final_left, (int)flow->outflow->wait);
                 return false;

@@ -307,6 +307,17 @@ static void assert_check(const char *key, const char *value, const char *text)
     rf_config_free(config);
 }
 
+Test(config, level_fast_needs_the_native_wire)
+{
+    rf_config *config = defaults();
+    rf_diag diag = {0};
+    cr_assert_eq(rf_config_set(config, "delivery", "fast", &diag), RF_OK);
+    cr_assert_eq(rf_config_set(config, "wire", "json", &diag), RF_OK);
+    cr_assert_eq(rf_config_check(config, &diag), RF_EINVAL);
+    cr_assert_str_eq(diag.text, "delivery fast goes over wire auto only");
+    rf_config_free(config);
+}
+
 Test(config, keys_that_do_not_go_together_are_found)
 {
     assert_check("network_id", "a@b", "network_id");
@@ -317,6 +328,8 @@ Test(config, keys_that_do_not_go_together_are_found)
     assert_check("transport", "tcp", NULL);
     assert_check("wire", "rust", "auto or json");
     assert_check("wire", "json", NULL);
+    assert_check("delivery", "exactly", "reliable or fast, not \"exactly\"");
+    assert_check("delivery", "fast", NULL);
     assert_check("log_level", "loud!", "log_level");
     assert_check("log_format", "yaml", "text or json");
     assert_check("reconnect_min_ms", "30001", "reconnect_max_ms");

@@ -249,6 +249,37 @@ Test(handshake, a_native_offer_must_be_whole_and_of_our_version)
     cr_assert_eq(got.native.message_bytes_max, UINT32_MAX);
 }
 
+Test(handshake, level_fast_is_offered_beside_the_native_wire_only)
+{
+    static const char capabilities[] =
+        "\"capabilities\":[\"actor_messaging\",\"reflow.native.1\",\"reflow.native.fast\"]";
+    struct rfi_hello hello = make_hello();
+    struct rfi_hello got;
+    struct rfi_buf out;
+    rfi_buf_init(&out);
+    hello.native.takes_fast = true;
+    rfi_handshake_write_request(&hello, true, &out);
+    rfi_buf_append_byte(&out, 0);
+    cr_assert_not_null(strstr((const char *)out.data, capabilities));
+    cr_assert_eq(rfi_handshake_read_request(out.data, out.size - 1, &got, NULL), RF_OK);
+    cr_assert(got.is_native && got.native.takes_fast);
+
+    rfi_buf_clear(&out);
+    hello.native.takes_fast = false; /* as a node of the first version has it */
+    rfi_handshake_write_request(&hello, true, &out);
+    cr_assert_eq(rfi_handshake_read_request(out.data, out.size, &got, NULL), RF_OK);
+    cr_assert(got.is_native && !got.native.takes_fast);
+
+    rfi_buf_clear(&out);
+    hello.native.takes_fast = true;
+    rfi_handshake_write_request(&hello, false, &out);
+    rfi_buf_append_byte(&out, 0);
+    cr_assert_null(strstr((const char *)out.data, "reflow."));
+    rfi_buf_fini(&out);
+    cr_assert_eq(read_changed("\"reflow.native.1\"", "\"reflow.native.fast\"", &got), RF_OK);
+    cr_assert_not(got.native.takes_fast);
+}
+
 Test(handshake, nothing_is_written_on_failure)
 {
     struct rfi_hello got;

@@ -25,7 +25,7 @@ struct node {
     char last_actor[RFI_NAME_SIZE], last_port[RFI_NAME_SIZE], last_source[RFI_SOURCE_SIZE];
     rf_err refuse_flow, refuse_message;
     bool consumes; /* at once */
-    uint64_t rejected, lost;
+    uint64_t rejected, lost, lost_fast;
     rf_err reject_reason;
     uint64_t answers;
     uint64_t last_answer_id;
@@ -130,12 +130,15 @@ static void on_room(void *owner, struct rfi_outflow *flow, void *user)
     cr_assert(rfi_link_has_room(node->link, flow, 1));
 }
 
-static void on_lost(void *owner, struct rfi_outflow *flow, void *user, uint64_t count)
+static void on_lost(void *owner, struct rfi_outflow *flow, void *user, uint64_t count,
+                    enum rfi_loss why)
 {
     struct node *node = owner;
-    (void)flow;
-    (void)user;
-    node->lost += count;
+    cr_assert(user == (flow->is_closed ? NULL : owner));
+    if (why == RFI_LOST_FAST)
+        node->lost_fast += count;
+    else
+        node->lost += count;
 }
 
 static void on_json(void *owner, const char *text, size_t size)
@@ -177,11 +180,14 @@ static void drop_wires(struct node *node)
     node->wire_count = 0;
 }
 
+static bool is_old; /* the second node does not know level fast */
+
 static rf_err connect_nodes(void)
 {
     struct rfi_native_hello hello[2] = {0};
     rfi_link_hello(nodes[0].link, NULL, &hello[0]);
     rfi_link_hello(nodes[1].link, nodes[0].incarnation, &hello[1]);
+    hello[1].takes_fast = !is_old;
     rf_err err = rfi_link_up(nodes[0].link, &hello[1], now_ns);
     rf_err other = rfi_link_up(nodes[1].link, &hello[0], now_ns);
     return err != RF_OK ? err : other;
@@ -1084,6 +1090,315 @@ Test(link, what_a_smaller_restarted_peer_cannot_take_comes_back)
     end();
 }
 
+/* ---- level fast ---- */
+
+static const struct rfi_link_options fast_options = {
+    .flow_credit_messages = 16,
+    .flow_credit_bytes = 64 * 1024,
+    .link_credit_bytes = 8 * 1024 * 1024,
+    .outbox_messages_max = 1024,
+    .flows_max = 4,
+    .message_bytes_max = 1024 * 1024,
+    .batch_bytes_max = 64 * 1024,
+    .heartbeat_interval_ms = 1000,
+    .is_credit_kept = true,
+    .is_fast = true,
+};
+
+/* Sizes that go different ways: copied, and not. */
+static const size_t fast_sizes[] = {8, 2000};
+enum { FAST_SIZES = sizeof fast_sizes / sizeof fast_sizes[0] };
+
+static void send_all(struct rfi_outflow *flow, int count, size_t size)
+{
+    for (int i = 0; i < count; i++) {
+        cr_assert(rfi_link_has_room(nodes[0].link, flow, size));
+        cr_assert_eq(send_bytes(flow, size), RF_OK);
+    }
+}
+
+static bool has_no_credit_under_way(const struct rfi_outflow *flow)
+{
+    const struct rfi_inflow *inflow = rfi_link_find_inflow(nodes[1].link, flow->id);
+    return flow->sent == flow->consumed && flow->sent_bytes == flow->consumed_bytes &&
+           inflow->received == flow->sent && inflow->received_bytes == flow->sent_bytes;
+}
+
+Test(link, level_fast_keeps_nothing_that_was_sent)
+{
+    for (size_t i = 0; i < FAST_SIZES; i++) {
+        begin(&fast_options, &fast_options);
+        struct rfi_outflow *flow = open_to("a");
+        send_all(flow, 5, fast_sizes[i]);
+        (void)poll_node(&nodes[0]);
+        cr_assert_eq(stats_of(&nodes[0]).unacknowledged_messages, 5);
+        cr_assert_eq(stats_of(&nodes[0]).unacknowledged_bytes, 0);
+        settle_later();
+        cr_assert_eq(nodes[1].taken_count, 5);
+        cr_assert_eq(stats_of(&nodes[0]).unacknowledged_messages, 0);
+        cr_assert(has_no_credit_under_way(flow));
+        end();
+    }
+}
+
+Test(link, level_fast_is_acknowledged_more_seldom)
+{
+    struct rfi_link_options options = fast_options;
+    options.flow_credit_messages = 2048;
+    begin(&options, &options);
+    struct rfi_outflow *flow = open_to("a");
+    nodes[1].consumes = false;
+    send_all(flow, 1023, 8);
+    settle();
+    cr_assert_eq(nodes[1].taken_count, 1023);
+    cr_assert_eq(stats_of(&nodes[0]).unacknowledged_messages, 1023);
+    send_all(flow, 1, 8);
+    settle();
+    cr_assert_eq(stats_of(&nodes[0]).unacknowledged_messages, 0);
+    end();
+}
+
+Test(link, level_fast_counts_what_a_cut_took_and_goes_on_behind_it)
+{
+    for (size_t i = 0; i < FAST_SIZES; i++) {
+        begin(&fast_options, &fast_options);
+        struct rfi_outflow *flow = open_to("a");
+        send_all(flow, 3, fast_sizes[i]);
+        settle();
+        send_all(flow, 4, fast_sizes[i]);
+        (void)poll_node(&nodes[0]);
+        cut();
+        cr_assert_eq(nodes[0].lost_fast, 0); /* it may have come through */
+        cr_assert_eq(connect_nodes(), RF_OK);
+        settle_later();
+
+        cr_assert_eq(nodes[0].lost_fast, 4);
+        cr_assert_eq(stats_of(&nodes[0]).lost_messages, 4);
+        cr_assert_eq(stats_of(&nodes[0]).unacknowledged_messages, 0);
+        cr_assert_eq(stats_of(&nodes[1]).cursor_in, 7);
+        cr_assert(has_no_credit_under_way(flow));
+        send_all(flow, 16, fast_sizes[i]);
+        settle_later();
+        cr_assert_eq(nodes[1].taken_count, 19);
+        cr_assert_eq(stats_of(&nodes[1]).cursor_in, 23);
+        cr_assert(has_no_credit_under_way(flow));
+        end();
+    }
+}
+
+Test(link, level_fast_counts_only_what_did_not_come_through)
+{
+    begin(&fast_options, &fast_options);
+    struct rfi_outflow *flow = open_to("a");
+    send_all(flow, 10, 8);
+    (void)poll_node(&nodes[0]);
+    cr_assert_eq(nodes[0].wire_count, 1);
+    /* The connection breaks in the middle of the frame: all but the last three messages came. */
+    rf_diag diag = {0};
+    struct rfi_buf *frame = &nodes[0].wire[0];
+    cr_assert_eq(rfi_link_input(nodes[1].link, frame->data, frame->size - 3 * 9, now_ns, &diag),
+                 RF_EPROTO);
+    cr_assert_eq(nodes[1].taken_count, 7);
+    cut();
+    cr_assert_eq(connect_nodes(), RF_OK);
+    settle_later();
+
+    cr_assert_eq(nodes[0].lost_fast, 3);
+    cr_assert_eq(stats_of(&nodes[1]).cursor_in, 10);
+    cr_assert(has_no_credit_under_way(flow));
+    end();
+}
+
+/* A frame and its tail, in one piece. */
+static size_t join(const struct rfi_buf *head, const struct rfi_tail *tail, uint8_t *out)
+{
+    memcpy(out, head->data, head->size);
+    memcpy(out + head->size, tail->data, tail->size);
+    return head->size + tail->size;
+}
+
+Test(link, what_a_connection_reads_of_level_fast_is_not_written_over)
+{
+    enum { FRAMES = 6, COUNT = 40 }; /* more frames than blocks are kept */
+    struct rfi_link_options options = fast_options;
+    struct rfi_buf heads[FRAMES];
+    struct rfi_tail tails[FRAMES];
+    uint8_t frame[16384];
+    options.flow_credit_messages = FRAMES * COUNT;
+    begin(&options, &options);
+    struct rfi_outflow *flow = open_to("a");
+    for (int i = 0; i < FRAMES; i++) {
+        rfi_buf_init(&heads[i]);
+        tails[i] = (struct rfi_tail){.data = NULL};
+        send_all(flow, COUNT, 100 + (size_t)i);
+        cr_assert(rfi_link_poll_tail(nodes[0].link, &heads[i], &tails[i], now_ns));
+        cr_assert_not_null(tails[i].data);
+    }
+    for (int i = 0; i < FRAMES; i++) {
+        rf_diag diag = {0};
+        size_t size = join(&heads[i], &tails[i], frame);
+        cr_assert_eq(rfi_link_input(nodes[1].link, frame, size, now_ns, &diag), RF_OK);
+        rfi_tail_release(&tails[i]);
+        rfi_buf_fini(&heads[i]);
+    }
+    cr_assert_eq(nodes[1].taken_count, FRAMES * COUNT);
+    for (size_t i = 0; i < FRAMES * COUNT; i++)
+        cr_assert_eq(nodes[1].taken[i].size, 100 + i / COUNT);
+    settle_later();
+    cr_assert(has_no_credit_under_way(flow));
+    end();
+}
+
+Test(link, both_levels_share_a_link)
+{
+    begin(&fast_options, &fast_options);
+    struct rfi_outflow *fast = open_to("a");
+    struct rfi_outflow *reliable = open_to("b");
+    reliable->is_fast = false;
+    for (int64_t i = 0; i < 3; i++) {
+        cr_assert_eq(send_value(fast, i, 0), RF_OK);
+        cr_assert_eq(send_value(fast, i, 0), RF_OK);
+        cr_assert_eq(send_value(reliable, 10 + i, 0), RF_OK);
+        cr_assert_eq(send_value(fast, 20 + i, (uint64_t)i + 1), RF_OK); /* a request */
+        (void)poll_node(&nodes[0]);
+    }
+    cr_assert_eq(stats_of(&nodes[0]).unacknowledged_bytes, 6 * 8);
+    cut();
+    cr_assert_eq(connect_nodes(), RF_OK);
+    settle_later();
+
+    cr_assert_eq(nodes[0].lost_fast, 6);
+    cr_assert_eq(stats_of(&nodes[0]).resent_messages, 6);
+    cr_assert_eq(nodes[0].answers, 3);
+    cr_assert_eq(nodes[1].taken_count, 6);
+    for (size_t i = 0; i < 6; i++)
+        cr_assert_eq(nodes[1].taken[i].value, (int64_t)(i % 2 == 0 ? 10 : 20) + (int64_t)i / 2);
+    cr_assert_eq(stats_of(&nodes[1]).cursor_in, 12);
+    cr_assert(has_no_credit_under_way(fast));
+    cr_assert(has_no_credit_under_way(reliable));
+    end();
+}
+
+Test(link, nothing_goes_fast_before_a_skip_is_acknowledged)
+{
+    begin(&fast_options, &fast_options);
+    struct rfi_outflow *flow = open_to("a");
+    for (int round = 0; round < 3; round++) {
+        if (round < 2)
+            send_all(flow, 16, 8);
+        (void)poll_node(&nodes[0]);
+        cut();
+        cr_assert_eq(connect_nodes(), RF_OK);
+        (void)poll_node(&nodes[1]);
+        cr_assert(pass_frame(&nodes[1])); /* its settings, and that is all */
+    }
+    cr_assert_eq(nodes[0].lost_fast, 16);
+    cr_assert_eq(stats_of(&nodes[0]).lost_messages, 16);
+    cr_assert_eq(stats_of(&nodes[0]).unacknowledged_messages, 16);
+    settle_later();
+    cr_assert_eq(nodes[1].taken_count, 16);
+    cr_assert_eq(stats_of(&nodes[0]).unacknowledged_messages, 0);
+    cr_assert_eq(stats_of(&nodes[0]).lost_messages, 16);
+    end();
+}
+
+Test(link, a_peer_that_does_not_know_level_fast_gets_all)
+{
+    is_old = true;
+    for (size_t i = 0; i < FAST_SIZES; i++) {
+        begin(&fast_options, &plain_options);
+        struct rfi_outflow *flow = open_to("a");
+        send_all(flow, 5, fast_sizes[i]);
+        (void)poll_node(&nodes[0]);
+        cut();
+        cr_assert_eq(connect_nodes(), RF_OK);
+        settle_later();
+        cr_assert_eq(nodes[1].taken_count, 5);
+        cr_assert_eq(stats_of(&nodes[0]).lost_messages, 0);
+        end();
+    }
+    is_old = false;
+}
+
+Test(link, one_life_of_a_peer_does_not_change_its_mind_about_level_fast)
+{
+    begin(&fast_options, &fast_options);
+    cut();
+    is_old = true;
+    cr_assert_eq(connect_nodes(), RF_EPROTO);
+    is_old = false;
+    end();
+}
+
+Test(link, level_fast_counts_what_went_to_a_dead_peer)
+{
+    begin(&fast_options, &fast_options);
+    struct rfi_outflow *flow = open_to("a");
+    send_all(flow, 5, 8);
+    (void)poll_node(&nodes[0]);
+    cut();
+    cr_assert_eq(connect_nodes(), RF_OK);
+    (void)poll_node(&nodes[1]);
+    cr_assert(pass_frame(&nodes[1]));
+    cr_assert_eq(nodes[0].lost_fast, 5);
+    send_all(flow, 2, 8);
+    (void)poll_node(&nodes[0]);
+    cut();
+    rfi_link_free(nodes[1].link);
+    start_node(&nodes[1], &fast_options, 0xb2);
+    cr_assert_eq(connect_nodes(), RF_OK);
+    settle_later();
+
+    cr_assert_eq(nodes[0].lost, 2); /* once each */
+    cr_assert_eq(nodes[0].lost_fast, 5);
+    cr_assert_eq(nodes[1].taken_count, 0);
+    send_all(flow, 3, 8);
+    settle_later();
+    cr_assert_eq(nodes[1].taken_count, 3);
+    cr_assert(has_no_credit_under_way(flow));
+    end();
+}
+
+Test(link, a_closed_flow_of_level_fast_still_counts_its_losses)
+{
+    struct rfi_link_options options = fast_options;
+    options.flows_max = 1;
+    begin(&options, &options);
+    struct rfi_outflow *flow = open_to("a");
+    send_all(flow, 5, 8);
+    rfi_link_close_flow(nodes[0].link, flow);
+    (void)poll_node(&nodes[0]);
+    cut();
+    cr_assert_eq(connect_nodes(), RF_OK);
+    settle_later();
+
+    cr_assert_eq(nodes[0].lost_fast, 5);
+    struct rfi_outflow *other = open_to("b");
+    send_all(other, 3, 8); /* it has the number now */
+    settle_later();
+    cr_assert_eq(nodes[1].taken_count, 3);
+    end();
+}
+
+Test(link, level_fast_is_held_back_by_a_slow_receiver)
+{
+    for (size_t i = 0; i < FAST_SIZES; i++) {
+        begin(&fast_options, &fast_options);
+        nodes[1].consumes = false;
+        struct rfi_outflow *flow = open_to("a");
+        send_all(flow, 16, fast_sizes[i]);
+        settle_later();
+        cr_assert_not(rfi_link_has_room(nodes[0].link, flow, fast_sizes[i]));
+        consume_all(&nodes[1]);
+        settle_later();
+        cr_assert_eq(nodes[0].rooms, 1);
+        send_all(flow, 16, fast_sizes[i]);
+        settle_later();
+        cr_assert_eq(nodes[1].taken_count, 32);
+        end();
+    }
+}
+
 /* ---- flows ---- */
 
 Test(link, flows_are_told_again_in_each_session)
@@ -1460,6 +1775,81 @@ Test(link, records_that_cannot_be_right_are_refused)
     rfi_buf_fini(&records);
 }
 
+Test(link, a_skip_that_cannot_be_right_is_refused)
+{
+    static const struct {
+        uint64_t messages;
+        rf_err err;
+    } cases[] = {{0, RF_EPROTO},
+                 {1, RF_OK},
+                 {64 * 256, RF_OK}, /* flows times messages of plain_options */
+                 {64 * 256 + 1, RF_ELIMIT},
+                 {UINT64_MAX, RF_ELIMIT}};
+    struct rfi_buf records;
+    rf_diag diag;
+    rfi_buf_init(&records);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        rfi_buf_clear(&records);
+        rfi_frame_put_skip(&records, cases[i].messages);
+        cr_assert_eq(try_records(&records, &diag), cases[i].err);
+    }
+    /* All of a session together. */
+    rfi_buf_clear(&records);
+    rfi_frame_put_skip(&records, 64 * 256);
+    rfi_frame_put_skip(&records, 1);
+    cr_assert_eq(try_records(&records, &diag), RF_ELIMIT);
+    cr_assert_not_null(strstr(diag.text, "credit"));
+
+    begin(&plain_options, &plain_options);
+    rfi_buf_clear(&records);
+    rfi_frame_put_skip(&records, 5);
+    diag = (rf_diag){0};
+    cr_assert_eq(input_records(&records, 1, 0, &diag), RF_OK);
+    cr_assert_eq(stats_of(&nodes[1]).cursor_in, 5);
+    cr_assert_eq(input_records(&records, 3, 0, &diag), RF_EPROTO);
+    cr_assert_not_null(strstr(diag.text, "that we have"));
+    end();
+    rfi_buf_fini(&records);
+}
+
+static void open_run(struct rfi_buf *records, uint8_t flags)
+{
+    rfi_buf_clear(records);
+    rfi_frame_put_open(records, 0, RFI_FLOW_SEND, "", "a", "in");
+    size_t count_at = rfi_frame_begin_run(records, 0, RF_KIND_FLOW, flags);
+    rfi_frame_put_message(records, flags, 1, NULL, 0);
+    rfi_frame_set_run_count(records, count_at, 1);
+}
+
+Test(link, level_fast_needs_the_consent_of_both)
+{
+    struct rfi_buf records;
+    rf_diag diag = {0};
+    rfi_buf_init(&records);
+    open_run(&records, RFI_RUN_FAST);
+    cr_assert_eq(try_records(&records, &diag), RF_OK);
+    open_run(&records, RFI_RUN_FAST | RFI_RUN_REQUESTS);
+    cr_assert_eq(try_records(&records, &diag), RF_EPROTO);
+    open_run(&records, 0x04);
+    cr_assert_eq(try_records(&records, &diag), RF_EPROTO);
+
+    for (int i = 0; i < 2; i++) {
+        begin(&plain_options, &plain_options);
+        nodes[1].link->peer_takes_fast = false;
+        if (i == 0)
+            open_run(&records, RFI_RUN_FAST);
+        else
+            rfi_buf_clear(&records);
+        if (i == 1)
+            rfi_frame_put_skip(&records, 1);
+        diag = (rf_diag){0};
+        cr_assert_eq(input_records(&records, 1, 0, &diag), RF_EPROTO);
+        cr_assert_not_null(strstr(diag.text, "not agreed on"));
+        end();
+    }
+    rfi_buf_fini(&records);
+}
+
 Test(link, unknown_types_are_skipped_below_0x80_and_fatal_from_there)
 {
     struct rfi_buf records;
@@ -1469,7 +1859,7 @@ Test(link, unknown_types_are_skipped_below_0x80_and_fatal_from_there)
     rfi_buf_append(&records, "\x7f\x03zzz", 5);
     cr_assert_eq(try_records(&records, &diag), RF_OK);
     rfi_buf_clear(&records);
-    rfi_buf_append(&records, "\x80\x00", 2);
+    rfi_buf_append(&records, "\x81\x00", 2);
     cr_assert_eq(try_records(&records, &diag), RF_EPROTO);
     rfi_buf_fini(&records);
     begin(&plain_options, &plain_options);
