@@ -124,7 +124,7 @@ enum rfi_guest_stop rfi_runtime_guest_run(struct rfi_runtime *runtime, uint64_t 
         uint8_t skips = atomic_load_explicit(&actor->guest_skips, memory_order_relaxed);
         if (skips > 0) {
             atomic_store_explicit(&actor->guest_skips, skips - 1, memory_order_relaxed);
-            rfi_inject_push(runtime, actor, actor);
+            rfi_inject_push(runtime, actor);
             return RFI_GUEST_LEAVE;
         }
         if (!run_watched(actor, &now_ns))

@@ -28,9 +28,10 @@ static inline bool rfi_ring_looks_empty(const struct rfi_ring *ring)
            atomic_load_explicit(&ring->tail, memory_order_relaxed);
 }
 
-/* Any thread: a chain newest..oldest, linked by run_next. */
-void rfi_inject_push(struct rfi_runtime *runtime, struct rfi_actor *newest,
-                     struct rfi_actor *oldest);
+bool rfi_inject_init(struct rfi_inject *inject); /* false: out of memory */
+void rfi_inject_fini(struct rfi_inject *inject); /* what is still in it is forgotten */
+/* Any thread. */
+void rfi_inject_push(struct rfi_runtime *runtime, struct rfi_actor *actor);
 /* A worker: the oldest is returned, some more go to its ring. NULL: empty, or another worker is at it, who
  * wakes somebody if more is left. */
 struct rfi_actor *rfi_inject_take(struct rfi_runtime *runtime, struct rfi_ring *own);

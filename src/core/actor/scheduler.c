@@ -104,6 +104,8 @@ rf_err rfi_runtime_init(struct rfi_runtime *runtime, uint32_t workers, uint32_t 
         return err;
     }
     err = init_workers(runtime, count);
+    if (err == RF_OK && !rfi_inject_init(&runtime->inject))
+        err = RF_ENOMEM;
     if (err != RF_OK)
         rfi_runtime_fini(runtime);
     return err;
@@ -160,6 +162,7 @@ void rfi_runtime_fini(struct rfi_runtime *runtime)
     for (uint32_t i = 0; i < runtime->worker_count; i++)
         free(runtime->workers[i].context);
     free(runtime->workers);
+    rfi_inject_fini(&runtime->inject);
     (void)pthread_cond_destroy(&runtime->drained);
     (void)pthread_mutex_destroy(&runtime->drain_lock);
     (void)pthread_mutex_destroy(&runtime->list_lock);
@@ -223,14 +226,14 @@ void rfi_runtime_schedule(struct rfi_runtime *runtime, struct rfi_actor *actor)
 {
     struct rfi_worker *worker = rfi_worker_self(runtime);
     if (worker == NULL || !rfi_ring_push(&worker->ring, actor))
-        rfi_inject_push(runtime, actor, actor);
+        rfi_inject_push(runtime, actor);
     notify(runtime);
 }
 
 void rfi_worker_requeue(struct rfi_worker *worker, struct rfi_actor *actor)
 {
     if (!rfi_ring_push(&worker->ring, actor))
-        rfi_inject_push(worker->runtime, actor, actor);
+        rfi_inject_push(worker->runtime, actor);
     notify(worker->runtime);
 }
 
@@ -274,7 +277,7 @@ static void *run_worker(void *arg)
     rfi_share_end(worker);
     /* What waits in the slot is as good as any queued actor to whoever cleans up. */
     if (worker->next != NULL)
-        rfi_inject_push(worker->runtime, worker->next, worker->next);
+        rfi_inject_push(worker->runtime, worker->next);
     worker->next = NULL;
     current_worker = NULL;
     return NULL;
@@ -288,7 +291,7 @@ static void hand_over(struct rfi_worker *worker)
     if (actor == NULL)
         actor = rfi_ring_pop(&worker->ring);
     for (; actor != NULL; actor = rfi_ring_pop(&worker->ring))
-        rfi_inject_push(worker->runtime, actor, actor);
+        rfi_inject_push(worker->runtime, actor);
 }
 
 static bool watch(struct rfi_worker *worker)

@@ -30,6 +30,7 @@ enum {
     RFI_CLOCK_EVERY_MAX = 32, /* and when they take no time to speak of */
     RFI_NEXT_IN_ROW = 48,     /* activations from the slot before the ring has its turn */
     RFI_INJECT_EVERY = 61,    /* activations before the inject queue has its turn */
+    RFI_INJECT_CHUNK = 63,    /* tokens; with its link a block of 512 bytes */
     RFI_SHARE_EVERY = 64,     /* looks at the clock between two thoughts about sharing */
     RFI_SEARCH_ROUNDS = 12    /* before a worker sleeps: about as long as waking it takes */
 };
@@ -39,6 +40,25 @@ struct rfi_ring {
     _Alignas(64) _Atomic(uint32_t) head;
     _Alignas(64) _Atomic(uint32_t) tail;
     _Atomic(struct rfi_actor *) slots[RFI_RING_SIZE];
+};
+
+struct rfi_inject_chunk {
+    struct rfi_inject_chunk *next; /* set when this one is full */
+    struct rfi_actor *actors[RFI_INJECT_CHUNK];
+};
+
+/* Tokens of threads that are no workers, and what does not fit a ring: run_queue.c. */
+struct rfi_inject {
+    _Alignas(64) _Atomic(bool) is_pushing; /* try-lock over `last` and `last_count` */
+    uint32_t last_count;
+    struct rfi_inject_chunk *last;
+    _Atomic(uint64_t) pushed;             /* into chunks; written under the try-lock */
+    _Atomic(struct rfi_actor *) stack;    /* of those who found it locked; newest first */
+    _Alignas(64) _Atomic(bool) is_taking; /* try-lock over all below */
+    uint32_t first_count;                 /* taken from `first` */
+    struct rfi_inject_chunk *first;
+    _Atomic(uint64_t) taken;          /* from chunks */
+    _Atomic(struct rfi_actor *) list; /* what was on the stack; oldest first */
 };
 
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): each zone has cache lines of its own */
@@ -109,10 +129,8 @@ struct rfi_runtime {
     _Atomic(bool) is_trial;    /* one of them tries */
     _Atomic(uint64_t) trial_at_ns; /* not before this */
     _Atomic(uint64_t) trial_pause_ns;
-    _Alignas(64) _Atomic(struct rfi_actor *) inject; /* newest first */
-    _Atomic(bool) is_inject_taken;                   /* try-lock over inject_list */
-    _Atomic(struct rfi_actor *) inject_list;         /* oldest first; written under the try-lock */
-    _Alignas(64) _Atomic(uint64_t) activated_count;  /* by threads that are no workers */
+    struct rfi_inject inject;
+    _Alignas(64) _Atomic(uint64_t) activated_count; /* by threads that are no workers */
     _Atomic(uint64_t) idled_count;
     _Atomic(uint64_t) dropped_count;
     _Atomic(uint64_t) past_received, past_emitted, past_failed; /* of actors that are gone */
