@@ -4,6 +4,7 @@
 #define REFLOW_H
 
 #include <reflow/actor.h>
+#include <reflow/address.h>
 #include <reflow/config.h>
 #include <reflow/distributed.h>
 #include <reflow/error.h>

@@ -164,7 +164,7 @@ static uint64_t run_round(void)
     check(sem_init(&loaded, 0, 0) == 0, "no semaphore");
     for (int i = 0; i < BOXES; i++) {
         boxes[i] = (struct tested_box){.next = NULL};
-        rfi_mailbox_init(&boxes[i].box, &ops, 100, false);
+        rfi_mailbox_init(&boxes[i].box, &ops, 100, false, 1);
     }
     for (uint32_t i = 0; i < PRODUCERS; i++) {
         ids[i] = i;

@@ -52,26 +52,23 @@ const struct rfi_mailbox_ops rfi_actor_mailbox_ops = {
     .schedule = schedule_box, .destroy = destroy_box, .describe = describe_box};
 
 void rfi_actor_init(struct rfi_actor *actor, struct rfi_runtime *runtime,
-                    const rf_component *component, uint32_t capacity, struct rfi_side *side)
+                    const rf_component *component, uint32_t capacity, struct rfi_side *side,
+                    bool is_resting, uint32_t refs)
 {
-    rfi_mailbox_init(&actor->box, &rfi_actor_mailbox_ops, capacity, true);
-    rfi_mailbox_ref(&actor->box); /* the token's, beside the directory's */
     actor->runtime = runtime;
     actor->component = component;
     actor->side = side;
     if (side != NULL)
         side->actor = actor;
     actor->can_restart = side != NULL && side->policy == RFI_POLICY_RESTART;
-    rfi_runtime_list_add(runtime, actor);
+    actor->is_created = is_resting;
+    rfi_mailbox_init(&actor->box, &rfi_actor_mailbox_ops, capacity, !is_resting,
+                     RFI_ACTOR_REFS + refs);
 }
 
-bool rfi_actor_rest(struct rfi_actor *actor)
+bool rfi_actor_can_rest(const struct rfi_runtime *runtime, const rf_component *component)
 {
-    if (actor->component->create != NULL ||
-        rfi_runtime_wants(actor->runtime, RF_EVENT_ACTOR_STARTED))
-        return false;
-    actor->is_created = true;
-    return rfi_mailbox_release(&actor->box);
+    return component->create == NULL && !rfi_runtime_wants(runtime, RF_EVENT_ACTOR_STARTED);
 }
 
 struct rfi_side *rfi_side_new(void)
@@ -104,29 +101,6 @@ void rfi_side_free(struct rfi_side *side)
     rfi_config_fini(&side->config);
     free(side->timers);
     free(side);
-}
-
-void rfi_runtime_list_add(struct rfi_runtime *runtime, struct rfi_actor *actor)
-{
-    pthread_mutex_lock(&runtime->list_lock);
-    actor->all_prev = NULL;
-    actor->all_next = runtime->all;
-    if (runtime->all != NULL)
-        runtime->all->all_prev = actor;
-    runtime->all = actor;
-    pthread_mutex_unlock(&runtime->list_lock);
-}
-
-void rfi_runtime_list_remove(struct rfi_runtime *runtime, struct rfi_actor *actor)
-{
-    pthread_mutex_lock(&runtime->list_lock);
-    if (actor->all_prev != NULL)
-        actor->all_prev->all_next = actor->all_next;
-    else
-        runtime->all = actor->all_next;
-    if (actor->all_next != NULL)
-        actor->all_next->all_prev = actor->all_prev;
-    pthread_mutex_unlock(&runtime->list_lock);
 }
 
 /* ---- one activation ---- */
@@ -422,8 +396,8 @@ static void tell_completed(rf_context *ctx)
 
 static inline void note_success(rf_context *ctx)
 {
-    if (__builtin_expect(ctx->actor->side != NULL, 0))
-        ctx->actor->side->restarts_in_row = 0;
+    if (__builtin_expect(ctx->actor->can_restart, 0))
+        ctx->actor->side->restarts_in_row = 0; /* of nobody else it is ever more */
     if (rfi_runtime_wants(ctx->runtime, RF_EVENT_ACTOR_COMPLETED))
         tell_completed(ctx);
 }
@@ -627,7 +601,7 @@ void rfi_actor_retire(struct rfi_worker *worker, struct rfi_actor *actor, enum r
     rfi_context_flush(worker->context);
     (void)rfi_mailbox_close(&actor->box, NULL); /* the token is ours in any case */
     rfi_actor_finish(actor, status);
-    rfi_runtime_list_remove(runtime, actor);
+    actor->is_retired = true;
     rfi_mailbox_unref(&actor->box); /* the token's */
     rfi_runtime_count_idled(runtime, worker);
 }

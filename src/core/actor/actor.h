@@ -93,6 +93,10 @@ struct rfi_side {
     size_t timer_count, timer_capacity;
 };
 
+enum { RFI_ACTOR_REFS = 2 };
+
+/* In lines of 64 bytes: whoever sends touches the first; an activation that emits nothing the second as well; the third is
+ * shared with the node of the graph and the name (flow/network_internal.h). */
 struct rfi_actor {
     struct rfi_mailbox box;     /* first */
     struct rfi_actor *run_next; /* of the list that has the token: run queue or waiters */
@@ -100,33 +104,38 @@ struct rfi_actor {
     struct rfi_runtime *runtime;
     const rf_component *component;
     /* owner: the token */
-    struct rfi_side *side;
     void *state;
     struct rfi_outs *outs;
+    /* any thread */
+    _Atomic(struct rfi_outs *) pending_outs;
+    _Atomic(uint64_t) received;     /* written by the token's owner */
+    _Atomic(uint8_t) status;        /* enum rfi_status; written by the token's owner */
+    _Atomic(uint8_t) gone;          /* enum rfi_gone */
+    _Atomic(uint8_t) guest_skips;   /* so often it is left to the workers, guest.c */
+    _Atomic(uint8_t) guest_strikes; /* so often in a row it took its time with a guest */
+    /* owner: the token */
     bool is_created;
     bool wants_resume;
-    bool is_finished; /* closed and drained */
+    bool is_finished : 1; /* closed and drained */
+    bool is_retired : 1;  /* and its token gave its reference back */
     bool
         can_restart; /* set once: `side` is there from the beginning, with a backoff timer in use */
-    /* any thread */
-    _Atomic(uint8_t) status;           /* enum rfi_status; written by the token's owner */
-    _Atomic(uint8_t) gone;             /* enum rfi_gone */
-    _Atomic(uint8_t) guest_skips;      /* so often it is left to the workers, guest.c */
-    _Atomic(uint8_t) guest_strikes;    /* so often in a row it took its time with a guest */
-    _Atomic(uint32_t) dropped, failed; /* written by the token's owner */
-    _Atomic(struct rfi_outs *) pending_outs;
-    _Atomic(uint64_t) received, emitted; /* written by the token's owner */
-    /* under the runtime's list lock */
-    struct rfi_actor *all_prev, *all_next;
+    struct rfi_side *side;
+    /* written by the token's owner, read by all */
+    _Atomic(uint64_t) emitted;
+    _Atomic(uint32_t) dropped, failed;
 };
 
-/* Set up an actor in zeroed memory, with its token out and two references. `side` (may be NULL) is taken.
- * The caller publishes it, then gives the token to rfi_runtime_schedule. */
+/* Set up an actor in memory that is zero but for the counter of references, which is atomic and 0, with RFI_ACTOR_REFS of
+ * them, for the directory and the token, and `refs` more.
+ * `side` (may be NULL) is taken. is_resting: its token is not out, and its state counts as made (see
+ * rfi_actor_can_rest). Else the caller has the token, publishes the actor, and gives the token to rfi_runtime_schedule.
+ * The counter is written last, so that whoever gets a reference finds a whole actor ([DR2]). */
 void rfi_actor_init(struct rfi_actor *actor, struct rfi_runtime *runtime,
-                    const rf_component *component, uint32_t capacity, struct rfi_side *side);
-/* A new actor whose token the caller has: give it back without a run if there is nothing to make and nothing came.
- * False: schedule it. */
-bool rfi_actor_rest(struct rfi_actor *actor);
+                    const rf_component *component, uint32_t capacity, struct rfi_side *side,
+                    bool is_resting, uint32_t refs);
+/* A new actor of that component has nothing to do before its first message, and nobody asks for the event of its start. */
+bool rfi_actor_can_rest(const struct rfi_runtime *runtime, const rf_component *component);
 /* NULL: out of memory. */
 struct rfi_side *rfi_side_new(void);
 void rfi_side_free(struct rfi_side *side);

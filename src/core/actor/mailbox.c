@@ -12,11 +12,10 @@
 #include "core/actor/actor.h"
 
 void rfi_mailbox_init(struct rfi_mailbox *box, const struct rfi_mailbox_ops *ops, uint32_t capacity,
-                      bool is_busy)
+                      bool is_busy, uint32_t refs)
 {
     box->ops = ops;
     box->capacity = capacity;
-    atomic_init(&box->refs, 1);
     atomic_init(&box->word, is_busy ? RFI_BOX_BUSY : 0);
     atomic_init(&box->waiters, NULL);
     atomic_init(&box->overflow, 0);
@@ -24,6 +23,8 @@ void rfi_mailbox_init(struct rfi_mailbox *box, const struct rfi_mailbox_ops *ops
     atomic_init(&box->large, 0);
     box->first = box->last = NULL;
     atomic_init(&box->held, 0);
+    /* [DR2] release: who gets a reference (rfi_mailbox_try_ref) sees all this and what its maker did before */
+    atomic_store_explicit(&box->refs, refs, memory_order_release);
 }
 
 void rfi_mailbox_unref(struct rfi_mailbox *box)

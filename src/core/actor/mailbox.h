@@ -113,14 +113,26 @@ static inline bool rfi_mailbox_is_heavy(const struct rfi_mailbox *box, uint32_t 
            (int64_t)share * (RFI_BOX_LARGE / RFI_BOX_UNIT);
 }
 
-/* busy: is the token out from the beginning (the creator then schedules the consumer)? */
+/* busy: is the token out from the beginning (the creator then schedules the consumer)? `refs` are written last. */
 void rfi_mailbox_init(struct rfi_mailbox *box, const struct rfi_mailbox_ops *ops, uint32_t capacity,
-                      bool is_busy);
+                      bool is_busy, uint32_t refs);
 
 static inline void rfi_mailbox_ref(struct rfi_mailbox *box)
 {
     /* relaxed: who copies a reference has one already */
     atomic_fetch_add_explicit(&box->refs, 1, memory_order_relaxed);
+}
+
+/* Take a reference without having one, of memory that is, was, or will be a mailbox's. False: nobody has one. */
+static inline bool rfi_mailbox_try_ref(struct rfi_mailbox *box)
+{
+    uint32_t refs = atomic_load_explicit(&box->refs, memory_order_relaxed); /* decided below */
+    while (refs != 0)
+        /* [DR2] acquire: the box is complete; pairs with the release in rfi_mailbox_init */
+        if (atomic_compare_exchange_weak_explicit(&box->refs, &refs, refs + 1, memory_order_acquire,
+                                                  memory_order_relaxed))
+            return true;
+    return false;
 }
 
 void rfi_mailbox_unref(struct rfi_mailbox *box);

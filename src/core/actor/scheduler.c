@@ -59,7 +59,6 @@ static rf_err init_locks(struct rfi_runtime *runtime)
     if (failed != 0)
         return RF_ENOMEM;
     (void)pthread_mutex_init(&runtime->drain_lock, NULL); /* cannot fail with default attributes */
-    (void)pthread_mutex_init(&runtime->list_lock, NULL);  /* likewise */
     return RF_OK;
 }
 
@@ -165,7 +164,6 @@ void rfi_runtime_fini(struct rfi_runtime *runtime)
     rfi_inject_fini(&runtime->inject);
     (void)pthread_cond_destroy(&runtime->drained);
     (void)pthread_mutex_destroy(&runtime->drain_lock);
-    (void)pthread_mutex_destroy(&runtime->list_lock);
 }
 
 struct rfi_worker *rfi_worker_current(void)

@@ -138,8 +138,6 @@ struct rfi_runtime {
     struct rfi_timers timers;
     pthread_mutex_t drain_lock; /* over drained; leaf */
     pthread_cond_t drained;
-    pthread_mutex_t list_lock; /* over the list; leaf */
-    struct rfi_actor *all;     /* actors whose token still lives */
 };
 
 /* workers 0: cores; capacity: of the mailboxes. RF_ENOMEM. */
@@ -227,9 +225,6 @@ void rfi_runtime_count_dropped(struct rfi_runtime *runtime, uint64_t count);
 uint64_t rfi_runtime_dropped_count(const struct rfi_runtime *runtime);
 /* Wake the drainers, for threads that are no workers. */
 void rfi_runtime_notify_drain(struct rfi_runtime *runtime);
-
-void rfi_runtime_list_add(struct rfi_runtime *runtime, struct rfi_actor *actor);
-void rfi_runtime_list_remove(struct rfi_runtime *runtime, struct rfi_actor *actor);
 
 static inline bool rfi_runtime_wants_any(const struct rfi_runtime *runtime, uint32_t mask)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A map from byte strings to pointers, for the control plane: one owner or one lock, hashed with
- * SipHash under a key of this process, since peers choose the names. Keys are copied, unless they are
- * part of the values. */
+ * SipHash under a key of this process, since peers choose the names. Keys are copied. */
 #ifndef RFI_MAP_H
 #define RFI_MAP_H
 
@@ -11,9 +10,6 @@ struct rfi_map;
 struct rfi_map_entry; /* opaque cursor */
 
 struct rfi_map *rfi_map_new(void); /* NULL: out of memory */
-/* A map whose values hold their keys: each begins with a pointer to its key, a terminated text that stays as long as
- * the value is in the map. Filled by rfi_map_add_keyed alone. */
-struct rfi_map *rfi_map_new_keyed(void);
 /* Frees the map, not the values. NULL is allowed. */
 void rfi_map_free(struct rfi_map *map);
 size_t rfi_map_count(const struct rfi_map *map);
@@ -23,8 +19,7 @@ void *rfi_map_get_bytes(const struct rfi_map *map, const void *key, size_t size)
 RF_NODISCARD rf_err rfi_map_add(struct rfi_map *map, const char *key, void *value);
 RF_NODISCARD rf_err rfi_map_add_bytes(struct rfi_map *map, const void *key, size_t size,
                                       void *value);
-RF_NODISCARD rf_err rfi_map_add_keyed(struct rfi_map *map, void *value); /* the same */
-/* Replaces; RF_ENOMEM only. Not for keyed maps. */
+/* Replaces; RF_ENOMEM only. */
 RF_NODISCARD rf_err rfi_map_set(struct rfi_map *map, const char *key, void *value);
 /* Returns the value that was there, or NULL. */
 void *rfi_map_remove(struct rfi_map *map, const char *key);

@@ -110,7 +110,7 @@ static rf_err resolve_ports(const struct rfi_node *from, const struct rfi_node *
         const rf_component *component = rfi_node_actor(from)->component;
         size_t number = rfi_port_find(component->outports, component->outport_count, *from_port);
         if (number == SIZE_MAX)
-            return rfi_port_unknown("out-port", from->id, component->outports,
+            return rfi_port_unknown("out-port", rfi_node_id(from), component->outports,
                                     component->outport_count, *from_port, out_diag);
         *from_port = component->outports[number].name;
     } else if (!rfi_name_is_valid(*from_port, strlen(*from_port))) {
@@ -120,8 +120,8 @@ static rf_err resolve_ports(const struct rfi_node *from, const struct rfi_node *
         const rf_component *component = rfi_node_actor(to)->component;
         size_t number = rfi_port_find(component->inports, component->inport_count, *to_port);
         if (number == SIZE_MAX)
-            return rfi_port_unknown("in-port", to->id, component->inports, component->inport_count,
-                                    *to_port, out_diag);
+            return rfi_port_unknown("in-port", rfi_node_id(to), component->inports,
+                                    component->inport_count, *to_port, out_diag);
         *to_port = component->inports[number].name;
     } else if (!rfi_name_is_valid(*to_port, strlen(*to_port))) {
         return rfi_diag_set(out_diag, RF_ENOPORT, "\"%s\" is no port name", *to_port);
@@ -152,7 +152,7 @@ static rf_err make_edge(struct rfi_node *from, struct rfi_node *to, const char *
         edge->target = &rfi_node_actor(to)->box;
     } else {
         struct rfi_outlet *outlet = rfi_proxy_of(to)->outlet;
-        edge->to_number = rfi_outlet_route_locked(outlet, from->id, to_port);
+        edge->to_number = rfi_outlet_route_locked(outlet, rfi_node_id(from), to_port);
         edge->target = &outlet->box;
     }
     if (edge->to_number == UINT32_MAX) {
@@ -212,8 +212,8 @@ rf_err rf_network_add_connection(rf_network *net, const char *from_actor, const 
                                  const char *to_actor, const char *to_port, rf_diag *out_diag)
 {
     pthread_mutex_lock(&net->lock);
-    struct rfi_node *from = rfi_map_get(net->nodes, from_actor);
-    struct rfi_node *to = rfi_map_get(net->nodes, to_actor);
+    struct rfi_node *from = rfi_node_find_locked(net, from_actor);
+    struct rfi_node *to = rfi_node_find_locked(net, to_actor);
     rf_err err;
     if (from == NULL || to == NULL) {
         err = rfi_node_unknown_locked(net, from == NULL ? from_actor : to_actor, out_diag);
@@ -236,8 +236,8 @@ rf_err rf_network_remove_connection(rf_network *net, const char *from_actor, con
                                     const char *to_actor, const char *to_port)
 {
     pthread_mutex_lock(&net->lock);
-    struct rfi_node *from = rfi_map_get(net->nodes, from_actor);
-    struct rfi_node *to = rfi_map_get(net->nodes, to_actor);
+    struct rfi_node *from = rfi_node_find_locked(net, from_actor);
+    struct rfi_node *to = rfi_node_find_locked(net, to_actor);
     struct rfi_edge *edge = NULL;
     if (from != NULL && to != NULL && resolve_ports(from, to, &from_port, &to_port, NULL) == RF_OK)
         edge = find_edge(from, to, from_port, to_port);
@@ -262,7 +262,7 @@ rf_err rfi_edge_tap_locked(rf_network *net, struct rfi_node *from, uint32_t outp
     edge->from_number = outport;
     edge->tap = outlet;
     edge->target = &outlet->box;
-    edge->to_number = rfi_outlet_route_locked(outlet, from->id, name);
+    edge->to_number = rfi_outlet_route_locked(outlet, rfi_node_id(from), name);
     if (edge->to_number == UINT32_MAX) {
         free(edge);
         return RF_ENOMEM;

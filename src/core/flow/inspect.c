@@ -10,7 +10,7 @@
 bool rf_network_has_actor(rf_network *net, const char *id)
 {
     pthread_mutex_lock(&net->lock);
-    bool has = rfi_map_get(net->nodes, id) != NULL;
+    bool has = rfi_node_find_locked(net, id) != NULL;
     pthread_mutex_unlock(&net->lock);
     return has;
 }
@@ -61,7 +61,7 @@ static void describe_proxy(const struct rfi_proxy *proxy, char *name, size_t nam
     (void)snprintf(name, name_size, "%s@%s", proxy->actor, proxy->network);
     /* relaxed, both: numbers to look at */
     *out = (rf_actor_info){
-        .id = proxy->node.id,
+        .id = proxy->id,
         .component = name,
         .state = waiting > 0 ? "queued" : "idle",
         .is_remote = true,
@@ -75,8 +75,8 @@ void rf_network_each_actor(rf_network *net, bool (*visit)(void *user, const rf_a
 {
     char name[300];
     pthread_mutex_lock(&net->lock);
-    for (struct rfi_map_entry *at = NULL; (at = rfi_map_next(net->nodes, at)) != NULL;) {
-        struct rfi_node *node = rfi_map_value(at);
+    uint32_t at = 0;
+    for (struct rfi_node *node; (node = rfi_directory_next_locked(&net->nodes, &at)) != NULL;) {
         rf_actor_info info;
         if (rfi_node_actor(node) != NULL)
             describe_actor(rfi_node_actor(node), &info);
@@ -94,9 +94,11 @@ void rfi_network_each_local(rf_network *net,
                             void *user)
 {
     pthread_mutex_lock(&net->lock);
-    for (struct rfi_map_entry *at = NULL; (at = rfi_map_next(net->nodes, at)) != NULL;) {
-        const struct rfi_node *node = rfi_map_value(at);
-        if (rfi_node_actor(node) != NULL && !visit(user, node->id, rfi_node_actor(node)->component))
+    uint32_t at = 0;
+    for (const struct rfi_node *node;
+         (node = rfi_directory_next_locked(&net->nodes, &at)) != NULL;) {
+        if (rfi_node_actor(node) != NULL && !rfi_name_is_made_up(rfi_node_id(node)) &&
+            !visit(user, rfi_node_id(node), rfi_node_actor(node)->component))
             break;
     }
     pthread_mutex_unlock(&net->lock);
@@ -118,9 +120,9 @@ static bool visit_edges(const struct rfi_node *node,
     for (const struct rfi_edge *edge = node->out_first; edge != NULL; edge = edge->out_next) {
         if (edge->to == NULL)
             continue; /* a tap is no connector of the graph */
-        rf_connection_info info = {.from_actor = node->id,
+        rf_connection_info info = {.from_actor = rfi_node_id(node),
                                    .from_port = edge->from_port,
-                                   .to_actor = edge->to->id,
+                                   .to_actor = rfi_node_id(edge->to),
                                    .to_port = edge->to_port};
         if (!visit(user, &info))
             return false;
@@ -132,8 +134,9 @@ void rf_network_each_connection(rf_network *net,
                                 bool (*visit)(void *user, const rf_connection_info *), void *user)
 {
     pthread_mutex_lock(&net->lock);
-    for (struct rfi_map_entry *at = NULL; (at = rfi_map_next(net->nodes, at)) != NULL;)
-        if (!visit_edges(rfi_map_value(at), visit, user))
+    uint32_t at = 0;
+    for (struct rfi_node *node; (node = rfi_directory_next_locked(&net->nodes, &at)) != NULL;)
+        if (!visit_edges(node, visit, user))
             break;
     pthread_mutex_unlock(&net->lock);
 }
@@ -143,10 +146,10 @@ void rf_network_get_stats(rf_network *net, rf_network_stats *out)
     struct rfi_runtime *runtime = &net->runtime;
     rf_network_stats sum = {.dropped_count = rfi_runtime_dropped_count(runtime)};
     pthread_mutex_lock(&net->lock);
-    sum.actor_count = rfi_map_count(net->nodes);
+    sum.actor_count = net->nodes.count;
     sum.connection_count = net->edge_count;
-    for (struct rfi_map_entry *at = NULL; (at = rfi_map_next(net->nodes, at)) != NULL;) {
-        struct rfi_node *node = rfi_map_value(at);
+    uint32_t at = 0;
+    for (struct rfi_node *node; (node = rfi_directory_next_locked(&net->nodes, &at)) != NULL;) {
         rf_actor_info info;
         if (rfi_node_actor(node) == NULL) {
             sum.queued_count += rfi_mailbox_length(&rfi_proxy_of(node)->outlet->box);

@@ -7,14 +7,19 @@
  *
  * Connectors are in connect.c, sending in send.c, remote nodes in proxy.c. */
 #include "core/base/diag.h"
+#include "core/base/pool.h"
 #include "core/base/suggest.h"
 #include "core/components/builtin.h"
 #include "core/flow/network_internal.h"
+#include <reflow/log.h>
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { CAPACITY = 1024, ACTORS_MAX = 4194304 };
+enum { COLLECT_EVERY = 256 }; /* removals between two looks for memory to give back */
+/* Of actors: with ids of up to 7, 39, 71 and all others. */
+static const size_t block_bytes[RFI_STABLE_SETS] = {192, 224, 256, 448};
 
 static void free_local(struct rfi_actor *actor);
 static const char *id_of(const struct rfi_actor *actor);
@@ -24,9 +29,6 @@ static const struct rfi_runtime_hooks hooks = {
 
 static rf_err make_side(const char *id, const char *metadata_json, struct rfi_side **out,
                         uint32_t *out_capacity, rf_diag *out_diag);
-static rf_err add_local(rf_network *net, const char *id, const rf_component *component,
-                        struct rfi_side *side, uint32_t capacity, struct rfi_actor **out_held,
-                        rf_diag *out_diag);
 static void finish_all(rf_network *net);
 
 /* ---- life ---- */
@@ -66,8 +68,10 @@ rf_err rf_network_new(const rf_network_options *options, rf_network **out)
     (void)pthread_rwlock_init(&net->subs_lock, NULL);
     net->id = strdup(given.network_id != NULL ? given.network_id : "local");
     net->components = rfi_map_new();
-    net->nodes = rfi_map_new_keyed();
-    if (net->id == NULL || net->components == NULL || net->nodes == NULL) {
+    for (size_t i = 0; i < RFI_STABLE_SETS; i++)
+        rfi_stable_init(&net->memory[i], block_bytes[i]);
+    bool has_nodes = rfi_directory_init(&net->nodes);
+    if (net->id == NULL || net->components == NULL || !has_nodes) {
         rf_network_free(net);
         return RF_ENOMEM;
     }
@@ -120,46 +124,99 @@ void rf_network_stop(rf_network *net)
     rfi_events_close(net);
 }
 
+static bool keep(void *block)
+{
+    return rfi_mailbox_try_ref(&((struct rfi_actor *)block)->box);
+}
+
+/* The next actor whose token has a reference, with one for the caller, who gives it back. No worker runs. */
+static struct rfi_actor *next_living(rf_network *net, size_t *set, void **at)
+{
+    while (*set < RFI_STABLE_SETS) {
+        pthread_mutex_lock(&net->lock);
+        *at = rfi_stable_next(&net->memory[*set], *at, keep);
+        pthread_mutex_unlock(&net->lock);
+        struct rfi_actor *actor = *at;
+        if (actor == NULL)
+            (*set)++;
+        else if (!actor->is_retired)
+            return actor;
+        else
+            rfi_mailbox_unref(&actor->box);
+    }
+    return NULL;
+}
+
+static void each_living(rf_network *net, void (*visit)(struct rfi_actor *actor))
+{
+    size_t set = 0;
+    void *at = NULL;
+    for (struct rfi_actor *actor; (actor = next_living(net, &set, &at)) != NULL;) {
+        visit(actor);
+        rfi_mailbox_unref(&actor->box);
+    }
+}
+
+static void close_and_wake(struct rfi_actor *actor)
+{
+    (void)rfi_mailbox_close(&actor->box, NULL); /* the token is ours, wherever it is */
+    for (uint32_t i = 0; actor->outs != NULL && i < actor->outs->wire_count; i++)
+        rfi_mailbox_wake_waiters(actor->outs->wires[i].target);
+}
+
+static void finish_stopped(struct rfi_actor *actor)
+{
+    rfi_actor_finish(actor, RFI_STATUS_STOPPED);
+}
+
+static void let_go(struct rfi_actor *actor)
+{
+    actor->is_retired = true;
+    rfi_mailbox_unref(&actor->box); /* the token's */
+}
+
 /* No worker runs any more. A muted actor stands in the list of a target that may be gone before or after
  * it, so all lists are emptied first, and no actor's memory goes before all are drained. */
 static void finish_all(rf_network *net)
 {
     struct rfi_runtime *runtime = &net->runtime;
-    for (struct rfi_actor *actor = runtime->all; actor != NULL; actor = actor->all_next) {
-        (void)rfi_mailbox_close(&actor->box, NULL); /* the token is ours, wherever it is */
-        for (uint32_t i = 0; actor->outs != NULL && i < actor->outs->wire_count; i++)
-            rfi_mailbox_wake_waiters(actor->outs->wires[i].target);
-    }
-    for (struct rfi_actor *actor = runtime->all; actor != NULL; actor = actor->all_next)
-        rfi_actor_finish(actor, RFI_STATUS_STOPPED);
-    while (runtime->all != NULL) {
-        struct rfi_actor *actor = runtime->all;
-        rfi_runtime_list_remove(runtime, actor);
-        rfi_mailbox_unref(&actor->box); /* the token's */
-    }
+    each_living(net, close_and_wake);
+    each_living(net, finish_stopped);
+    each_living(net, let_go);
     /* Nobody has a token now. */
     uint64_t active = rfi_runtime_active_count(runtime);
     while (active-- > 0)
         rfi_runtime_count_idled(runtime, NULL);
 }
 
+/* An actor that is still referenced is a mistake of whoever has the reference. */
+static void free_memory(rf_network *net)
+{
+    size_t out = 0;
+    for (size_t i = 0; i < RFI_STABLE_SETS; i++)
+        out += rfi_stable_fini(&net->memory[i]);
+    if (out == 0)
+        return;
+    rf_log(RF_LOG_ERROR, "NETWORK-LEAK", "network=%s actors_in_use=%zu", net->id, out);
+#ifdef RFI_POOL_PLAIN
+    abort(); /* a leak that no leak detector sees */
+#endif
+}
+
 void rf_network_free(rf_network *net)
 {
     if (net == NULL)
         return;
-    if (net->nodes != NULL)
-        rf_network_stop(net);
-    for (struct rfi_map_entry *at = NULL;
-         net->nodes != NULL && (at = rfi_map_next(net->nodes, at)) != NULL;) {
-        struct rfi_node *node = rfi_map_value(at);
+    rf_network_stop(net);
+    uint32_t at = 0;
+    for (struct rfi_node *node; (node = rfi_directory_next_locked(&net->nodes, &at)) != NULL;) {
         rfi_node_free_edges(node);
         /* Wires that came after the stop: nobody will take them up, and in a loop they hold each other. */
         if (rfi_node_actor(node) != NULL)
             rfi_actor_publish_outs(rfi_node_actor(node), NULL);
     }
-    for (struct rfi_map_entry *at = NULL;
-         net->nodes != NULL && (at = rfi_map_next(net->nodes, at)) != NULL;) {
-        struct rfi_node *node = rfi_map_value(at);
+    at = 0;
+    for (struct rfi_node *node; (node = rfi_directory_next_locked(&net->nodes, &at)) != NULL;) {
         if (rfi_node_actor(node) != NULL) {
             rfi_mailbox_unref(&rfi_node_actor(node)->box); /* the directory's */
         } else {
@@ -172,9 +229,10 @@ void rf_network_free(rf_network *net)
         rfi_proxy_free(net->removed_proxies);
         net->removed_proxies = next;
     }
-    rfi_map_free(net->nodes);
+    rfi_directory_fini(&net->nodes);
     rfi_map_free(net->components);
     rfi_runtime_fini(&net->runtime);
+    free_memory(net);
     (void)pthread_mutex_destroy(&net->lock);
     (void)pthread_mutex_destroy(&net->life_lock);
     (void)pthread_rwlock_destroy(&net->subs_lock);
@@ -274,8 +332,9 @@ rf_err rfi_node_unknown_locked(rf_network *net, const char *id, rf_diag *out_dia
     if (out_diag == NULL)
         return RF_ENOACTOR;
     rfi_suggest_init(&suggest, id);
-    for (struct rfi_map_entry *at = NULL; (at = rfi_map_next(net->nodes, at)) != NULL;)
-        rfi_suggest_offer(&suggest, rfi_map_key(at));
+    uint32_t at = 0;
+    for (const struct rfi_node *node; (node = rfi_directory_next_locked(&net->nodes, &at)) != NULL;)
+        rfi_suggest_offer(&suggest, rfi_node_id(node));
     rfi_suggest_text(&suggest, near, sizeof near);
     return rfi_diag_set(out_diag, RF_ENOACTOR, "no actor \"%s\"%s", id, near);
 }
@@ -319,46 +378,100 @@ static rf_err unknown_component_locked(rf_network *net, const char *id, const ch
                         component, near);
 }
 
+/* *out NULL: it is of the form actor@network. */
+static rf_err find_component_locked(rf_network *net, const char *id, const char *name,
+                                    const rf_component **out, rf_diag *out_diag)
+{
+    const rf_component *last = net->last_component;
+    *out =
+        last != NULL && strcmp(last->name, name) == 0 ? last : rfi_map_get(net->components, name);
+    if (*out != NULL)
+        net->last_component = *out;
+    else if (strchr(name, '@') == NULL)
+        return unknown_component_locked(net, id, name, out_diag);
+    return RF_OK;
+}
+
 /* ---- nodes ---- */
+
+/* A node to be added. */
+struct addition {
+    struct rfi_name name;           /* without a text: it is to be made up, */
+    char made_up[RFI_MADE_UP_SIZE]; /* in here */
+    const char *component;
+    struct rfi_side *side; /* owned, may be NULL */
+    uint32_t capacity;
+};
+
+static rf_err add_locked(rf_network *net, struct addition *addition, struct rfi_added *added,
+                         bool *out_is_remote, rf_diag *out_diag);
+
+static void name_locked(rf_network *net, struct addition *addition)
+{
+    if (addition->name.text != NULL)
+        return;
+    addition->name = rfi_directory_make_up_locked(&net->nodes, addition->made_up);
+    rfi_directory_prefetch(&net->nodes, addition->name);
+}
 
 rf_err rf_network_add_node(rf_network *net, const char *id, const char *component,
                            const char *metadata_json, rf_diag *out_diag)
 {
-    struct rfi_actor *held = NULL;
-    rf_err err = rfi_network_add_held(net, id, component, metadata_json, &held, out_diag);
-    if (err == RF_OK)
-        rfi_network_release(net, &held, 1);
-    return err;
+    return rfi_network_add(net, id, component, metadata_json, NULL, out_diag);
 }
 
 rf_err rfi_network_add_held(rf_network *net, const char *id, const char *component,
                             const char *metadata_json, struct rfi_actor **out_held,
                             rf_diag *out_diag)
 {
-    if (id == NULL || component == NULL || !is_id_good(id))
+    struct rfi_added added = {.is_held = true};
+    rf_err err = rfi_network_add(net, id, component, metadata_json, &added, out_diag);
+    if (err == RF_OK)
+        *out_held = added.actor;
+    return err;
+}
+
+rf_err rfi_network_add(rf_network *net, const char *id, const char *component,
+                       const char *metadata_json, struct rfi_added *added, rf_diag *out_diag)
+{
+    bool is_made_up = id == NULL && added != NULL && added->port != NULL;
+    if (component == NULL || (!is_made_up && (id == NULL || !is_id_good(id))))
         return rfi_diag_set(out_diag, RF_EINVAL, "\"%s\" is no good id for a node",
                             id == NULL ? "" : id);
+    struct addition addition = {.component = component, .capacity = net->runtime.capacity};
+    if (!is_made_up) {
+        addition.name = rfi_name_of(id);
+        rfi_directory_prefetch(&net->nodes, addition.name);
+    }
     rf_err err = RF_OK;
-    pthread_mutex_lock(&net->lock);
-    const rf_component *definition = rfi_map_get(net->components, component);
-    if (definition == NULL && strchr(component, '@') == NULL)
-        err = unknown_component_locked(net, id, component, out_diag);
-    pthread_mutex_unlock(&net->lock);
-    if (err != RF_OK)
-        return err;
-    struct rfi_side *side = NULL;
-    uint32_t capacity = net->runtime.capacity;
     if (metadata_json != NULL) {
-        err = make_side(id, metadata_json, &side, &capacity, out_diag);
+        const rf_component *definition;
+        pthread_mutex_lock(&net->lock);
+        name_locked(net, &addition);
+        err = find_component_locked(net, addition.name.text, component, &definition, out_diag);
+        pthread_mutex_unlock(&net->lock);
+        if (err == RF_OK)
+            err = make_side(addition.name.text, metadata_json, &addition.side, &addition.capacity,
+                            out_diag);
         if (err != RF_OK)
             return err;
     }
-    if (definition == NULL) {
-        rfi_side_free(side); /* it was checked; a proxy has no use for it */
-        *out_held = NULL;
-        return rfi_proxy_add(net, id, component, out_diag);
-    }
-    return add_local(net, id, definition, side, capacity, out_held, out_diag);
+    bool is_remote = false;
+    pthread_mutex_lock(&net->lock);
+    err = add_locked(net, &addition, added, &is_remote, out_diag);
+    pthread_mutex_unlock(&net->lock);
+    rfi_side_free(
+        addition.side); /* that nobody took: a proxy has no use for it, but it was checked */
+    if (!is_remote)
+        return err;
+    id = addition.name.text;
+    err = rfi_proxy_add(net, id, component, out_diag);
+    if (err != RF_OK || added == NULL || added->port == NULL)
+        return err;
+    err = rfi_place_find(net, id, added->port, &added->place);
+    if (err != RF_OK)
+        (void)rf_network_remove_node(net, id); /* it may be gone already */
+    return err;
 }
 
 static rf_err read_number(const struct rfi_json_doc *doc, const struct rfi_json *value, int64_t min,
@@ -437,57 +550,93 @@ static const char *id_of(const struct rfi_actor *actor)
 
 static void free_local(struct rfi_actor *actor)
 {
-    free(actor); /* the first member of its struct rfi_local */
+    rfi_stable_put(actor); /* the first member of its struct rfi_local */
 }
 
-/* Enter a node into the directory; the reasons why not have a text each. */
-rf_err rfi_node_enter_locked(rf_network *net, struct rfi_node *node, rf_diag *out_diag)
+rf_err rfi_node_admit_locked(rf_network *net, struct rfi_name name, rf_diag *out_diag)
 {
     if (net->life == RFI_LIFE_STOPPED)
         return rfi_diag_set(out_diag, RF_ECLOSED, "the network has stopped");
-    if (rfi_map_count(net->nodes) >= net->actors_max && rfi_map_get(net->nodes, node->id) == NULL)
+    rf_err err = rfi_name_is_made_up(name.text) ? rfi_directory_prepare_young_locked(&net->nodes)
+                                                : rfi_directory_prepare_locked(&net->nodes, name);
+    if (err == RF_EEXISTS)
+        return rfi_diag_set(out_diag, err, "there is a node \"%s\" already", name.text);
+    if (err == RF_OK && net->nodes.count >= net->actors_max)
         return rfi_diag_set(out_diag, RF_ELIMIT, "there are %u nodes, which is the limit",
                             net->actors_max);
-    rf_err err = rfi_map_add_keyed(net->nodes, node);
-    return err != RF_EEXISTS
-               ? err
-               : rfi_diag_set(out_diag, err, "there is a node \"%s\" already", node->id);
+    return err;
 }
 
-static rf_err add_local(rf_network *net, const char *id, const rf_component *component,
-                        struct rfi_side *side, uint32_t capacity, struct rfi_actor **out_held,
-                        rf_diag *out_diag)
+/* Memory for an actor with an id of that size; all of it is zero, but that nobody else's look at the counter of
+ * references is disturbed (see mailbox.h). */
+static struct rfi_local *take_local(rf_network *net, size_t id_size)
 {
-    size_t id_size = strlen(id) + 1;
-    struct rfi_local *local = calloc(1, sizeof *local + id_size);
-    rf_err err = local == NULL ? RF_ENOMEM : RF_OK;
-    if (err == RF_OK) {
-        memcpy(local->id, id, id_size);
-        local->node.id = local->id;
-        pthread_mutex_lock(&net->lock);
-        err = rfi_node_enter_locked(net, &local->node, out_diag);
-        if (err == RF_OK) {
-            rfi_actor_init(&local->actor, &net->runtime, component, capacity, side);
-            rfi_mailbox_ref(&local->actor.box); /* for *out_held */
-        }
-        pthread_mutex_unlock(&net->lock);
-    }
-    if (err != RF_OK) {
-        rfi_side_free(side);
-        free(local);
+    size_t set = 0;
+    while (sizeof(struct rfi_local) + id_size > block_bytes[set])
+        set++; /* the last one is large enough for every good id */
+    char *block = rfi_stable_take(&net->memory[set]);
+    if (block == NULL)
+        return NULL;
+    const size_t refs = offsetof(struct rfi_local, actor.box.refs);
+    const size_t behind = refs + sizeof(_Atomic(uint32_t));
+    memset(block, 0, refs);
+    memset(block + behind, 0, sizeof(struct rfi_local) - behind);
+    return (struct rfi_local *)(void *)block;
+}
+
+static rf_err add_locked(rf_network *net, struct addition *addition, struct rfi_added *added,
+                         bool *out_is_remote, rf_diag *out_diag)
+{
+    name_locked(net, addition);
+    struct rfi_name name = addition->name;
+    const rf_component *component;
+    bool is_held = added != NULL && added->is_held;
+    size_t port = 0;
+    rf_err err = find_component_locked(net, name.text, addition->component, &component, out_diag);
+    if (err != RF_OK || component == NULL) {
+        *out_is_remote = err == RF_OK;
         return err;
     }
-    *out_held = &local->actor;
+    if (added != NULL && added->port != NULL) {
+        port = rfi_port_find(component->inports, component->inport_count, added->port);
+        if (port == SIZE_MAX)
+            return rfi_port_unknown("in-port", name.text, component->inports,
+                                    component->inport_count, added->port, out_diag);
+    }
+    struct rfi_local *local = take_local(net, name.size + 1);
+    if (local == NULL)
+        return RF_ENOMEM;
+    err = rfi_node_admit_locked(net, name, out_diag);
+    if (err != RF_OK) {
+        rfi_stable_put(local);
+        return err;
+    }
+    memcpy(local->id, name.text, name.size + 1);
+    bool is_resting =
+        !is_held && net->life == RFI_LIFE_RUNNING && rfi_actor_can_rest(&net->runtime, component);
+    rfi_actor_init(&local->actor, &net->runtime, component, addition->capacity, addition->side,
+                   is_resting, added != NULL ? 1 : 0);
+    addition->side = NULL;
+    if (rfi_name_is_made_up(name.text))
+        rfi_directory_enter_young_locked(&net->nodes, name, &local->node);
+    else
+        rfi_directory_enter_locked(&net->nodes, name, &local->node);
+    if (added != NULL) {
+        added->actor = &local->actor;
+        added->place = (struct rfi_place){.box = &local->actor.box, .port = (uint32_t)port};
+    }
+    /* A worker makes the state now, not at the first message, so that mistakes of configuration show early. */
+    if (!is_held && !is_resting)
+        local->actor.box.ops->schedule(&local->actor.box);
     return RF_OK;
 }
 
 void rfi_network_release(rf_network *net, struct rfi_actor **held, size_t count)
 {
-    /* The tokens are ours, unless the network has stopped meanwhile and ended their actors. A worker makes the
-     * states now, not at the first message, so that mistakes of configuration show early. */
+    /* The tokens are ours, unless the network has stopped meanwhile and ended their actors. */
     pthread_mutex_lock(&net->lock);
     for (size_t i = 0; i < count && net->life != RFI_LIFE_STOPPED; i++)
-        if (held[i] != NULL && (net->life != RFI_LIFE_RUNNING || !rfi_actor_rest(held[i])))
+        if (held[i] != NULL)
             held[i]->box.ops->schedule(&held[i]->box);
     pthread_mutex_unlock(&net->lock);
     for (size_t i = 0; i < count; i++)
@@ -498,7 +647,10 @@ void rfi_network_release(rf_network *net, struct rfi_actor **held, size_t count)
 rf_err rf_network_remove_node(rf_network *net, const char *id)
 {
     pthread_mutex_lock(&net->lock);
-    struct rfi_node *node = rfi_map_remove(net->nodes, id);
+    if (++net->removed_count % COLLECT_EVERY == 0)
+        for (size_t i = 0; i < RFI_STABLE_SETS; i++)
+            rfi_stable_collect(&net->memory[i]);
+    struct rfi_node *node = rfi_directory_remove_locked(&net->nodes, rfi_name_of(id));
     if (node != NULL) {
         struct rfi_actor *actor = rfi_node_actor(node);
         if (actor != NULL) {

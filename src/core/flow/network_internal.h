@@ -9,6 +9,8 @@
 
 #include "core/actor/actor.h"
 #include "core/base/map.h"
+#include "core/base/stable.h"
+#include "core/flow/directory.h"
 #include "core/flow/router.h"
 
 struct rfi_edge;
@@ -17,7 +19,6 @@ struct rfi_edge;
 
 /* A node of the connector graph: an actor or a proxy. */
 struct rfi_node {
-    const char *id; /* first: the directory's key. Of an actor behind it, of a proxy owned */
     struct rfi_edge *out_first; /* its out_prev is the last one */
     struct rfi_edge *in_first;
     struct rfi_node *walk_next; /* of the list that a walk makes */
@@ -26,20 +27,25 @@ struct rfi_node {
     uint32_t is_proxy : 1;
 };
 
-/* An actor with its node. */
+/* An actor with its node: three lines of 64 bytes with an id of up to 7. */
 struct rfi_local {
     struct rfi_actor actor; /* first */
     struct rfi_node node;
     char id[];
 };
 
-/* NULL: a proxy. */
-static inline struct rfi_actor *rfi_node_actor(const struct rfi_node *node)
+/* The actor of a node that is not a proxy's. Reads nothing. */
+static inline struct rfi_actor *rfi_node_actor_of(const struct rfi_node *node)
 {
     /* NOLINTNEXTLINE(performance-no-int-to-ptr): nodes are const to who only looks at them, their actors never */
     char *at = (char *)(uintptr_t)node;
-    return node->is_proxy ? NULL
-                          : (struct rfi_actor *)(void *)(at - offsetof(struct rfi_local, node));
+    return (struct rfi_actor *)(void *)(at - offsetof(struct rfi_local, node));
+}
+
+/* NULL: a proxy. */
+static inline struct rfi_actor *rfi_node_actor(const struct rfi_node *node)
+{
+    return node->is_proxy ? NULL : rfi_node_actor_of(node);
 }
 
 /* A connector, or a tap (then `to` is NULL). */
@@ -76,6 +82,7 @@ struct rfi_notice {
 struct rfi_proxy {
     struct rfi_node node; /* first */
     /* set once */
+    char *id;
     struct rf_network *net;
     struct rfi_outlet *outlet; /* one reference */
     char *actor, *network;
@@ -95,6 +102,8 @@ struct rfi_proxy {
     struct rfi_proxy_table *table;
 };
 
+enum { RFI_STABLE_SETS = 4 };
+
 enum rfi_life { RFI_LIFE_NEW, RFI_LIFE_RUNNING, RFI_LIFE_STOPPED };
 
 struct rf_network {
@@ -105,8 +114,11 @@ struct rf_network {
     pthread_mutex_t life_lock;
     enum rfi_life life; /* written under both locks */
     pthread_mutex_t lock;
-    struct rfi_map *components, *nodes;
-    uint64_t edge_count;
+    struct rfi_map *components;
+    const rf_component *last_component; /* that a node was made of: most are of the same */
+    struct rfi_directory nodes;
+    struct rfi_stable memory[RFI_STABLE_SETS]; /* of actors, by the size of their ids */
+    uint64_t edge_count, removed_count;
     uint32_t walk_mark, loop_id;
     struct rfi_node *dirty;    /* nodes whose wires are to be made anew, by walk_next */
     struct rfi_proxy *noticed; /* have something to tell the bridge */
@@ -125,16 +137,47 @@ static inline struct rfi_proxy *rfi_proxy_of(struct rfi_node *node)
                                         : (struct rfi_proxy *)(void *)node; /* its first member */
 }
 
+static inline const char *rfi_node_id(const struct rfi_node *node)
+{
+    return node->is_proxy
+               ? ((const struct rfi_proxy *)(const void *)node)->id /* its first member */
+               : ((const struct rfi_local *)(const void *)rfi_node_actor_of(node))->id;
+}
+
 /* ---- nodes that wait for their connectors (network.c) ---- */
 
+/* A mailbox and a port of it. */
+struct rfi_place {
+    struct rfi_mailbox *box; /* one reference */
+    uint32_t port;
+};
+
+/* As rf_network_add_node. What more is wanted; may be NULL. */
+struct rfi_added {
+    bool is_held; /* give the actor, and do not let it run before rfi_network_release */
+    const char *
+        port; /* give the place of this in-port; NULL: do not. Then the id may be NULL: make one up */
+    struct rfi_actor *actor; /* out: with a reference; NULL for a proxy */
+    struct rfi_place place;  /* out */
+};
+RF_NODISCARD rf_err rfi_network_add(rf_network *net, const char *id, const char *component,
+                                    const char *metadata_json, struct rfi_added *added,
+                                    rf_diag *out_diag);
 /* As rf_network_add_node, but the actor does not run before rfi_network_release. *out_held: owned; NULL for a
  * proxy, which does nothing by itself. */
 RF_NODISCARD rf_err rfi_network_add_held(rf_network *net, const char *id, const char *component,
                                          const char *metadata_json, struct rfi_actor **out_held,
                                          rf_diag *out_diag);
-/* Enter a node into the directory; the reasons why not have a text each. */
-RF_NODISCARD rf_err rfi_node_enter_locked(rf_network *net, struct rfi_node *node,
-                                          rf_diag *out_diag);
+/* May a node of that name be entered into the directory? The reasons why not have a text each. */
+RF_NODISCARD rf_err rfi_node_admit_locked(rf_network *net, struct rfi_name name, rf_diag *out_diag);
+static inline bool rfi_name_is_made_up(const char *id)
+{
+    return id[0] == RFI_MADE_UP_MARK;
+}
+static inline struct rfi_node *rfi_node_find_locked(rf_network *net, const char *id)
+{
+    return rfi_directory_get_locked(&net->nodes, rfi_name_of(id));
+}
 /* Let them run; those that were removed meanwhile end. Takes each of `held` (NULL is allowed). */
 void rfi_network_release(rf_network *net, struct rfi_actor **held, size_t count);
 
@@ -238,6 +281,17 @@ void rfi_proxy_free(struct rfi_proxy *proxy);
 /* Push to a mailbox. is_bounded: RF_EFULL at the limit. Takes msg and reply on RF_OK. */
 RF_NODISCARD rf_err rfi_box_push(struct rfi_mailbox *box, uint32_t port, rf_message *msg,
                                  struct rfi_receipt *receipt, rf_reply *reply, bool is_bounded);
+
+/* The same to where a node's messages go, with the event. */
+RF_NODISCARD rf_err rfi_place_push(struct rfi_mailbox *box, uint32_t port, rf_message *msg,
+                                   struct rfi_receipt *receipt, rf_reply *reply, bool is_bounded);
+/* The place of a node's in-port; RF_ENOACTOR, RF_ENOPORT, RF_ENOMEM. */
+RF_NODISCARD rf_err rfi_place_find(rf_network *net, const char *actor, const char *port,
+                                   struct rfi_place *out);
+struct rfi_timers *rfi_place_timers(struct rfi_mailbox *box);
+/* A request was pushed, or was not (err): arm its deadline, or take it back. The caller's reference to `reply`, beside
+ * the pushed one, is taken. Returns what the request returns. */
+RF_NODISCARD rf_err rfi_request_sent(rf_reply *reply, rf_err err, uint64_t timeout_ms);
 
 /* ---- events ---- */
 

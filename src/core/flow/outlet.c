@@ -73,7 +73,7 @@ static void describe_box(const struct rfi_mailbox *box, uint32_t port, const cha
                          const char **out_port)
 {
     const struct rfi_outlet *outlet = (const struct rfi_outlet *)(const void *)box;
-    *out_id = outlet->proxy != NULL ? outlet->proxy->node.id : NULL;
+    *out_id = outlet->proxy != NULL ? outlet->proxy->id : NULL;
     *out_port = name_of(outlet, route_of(outlet, port)->port);
 }
 
@@ -89,7 +89,7 @@ rf_err rfi_outlet_make(rf_network *net, const struct rfi_outlet_ops *ops, void *
     if (outlet == NULL)
         return RF_ENOMEM;
     rfi_mailbox_init(&outlet->box, &rfi_outlet_mailbox_ops,
-                     capacity != 0 ? capacity : net->runtime.capacity, false);
+                     capacity != 0 ? capacity : net->runtime.capacity, false, 1);
     outlet->net = net;
     outlet->ops = ops;
     outlet->user = user;
@@ -112,7 +112,7 @@ rf_err rfi_outlet_tap(rf_network *net, const char *actor, const char *outport,
     if (err != RF_OK)
         return err;
     pthread_mutex_lock(&net->lock);
-    struct rfi_node *node = rfi_map_get(net->nodes, actor);
+    struct rfi_node *node = rfi_node_find_locked(net, actor);
     if (node == NULL || rfi_node_actor(node) == NULL) {
         err = RF_ENOACTOR;
     } else {

@@ -40,7 +40,7 @@ static rf_err make_proxy(rf_network *net, const char *id, const char *component,
     proxy->notices_end = &proxy->notices;
     proxy->is_pumping = true; /* until the bridge has opened it */
     char *copy = strdup(id);
-    proxy->node.id = copy;
+    proxy->id = copy;
     proxy->node.is_proxy = true;
     rf_err err =
         copy == NULL ? RF_ENOMEM : rfi_split_remote(component, &proxy->actor, &proxy->network);
@@ -57,12 +57,15 @@ static rf_err make_proxy(rf_network *net, const char *id, const char *component,
 
 static rf_err enter_locked(rf_network *net, struct rfi_proxy *proxy, rf_diag *out_diag)
 {
-    const char *id = proxy->node.id;
+    struct rfi_name name = rfi_name_of(proxy->id);
     void *bridge;
     if (rfi_network_bridge(net, &bridge) == NULL)
         return rfi_diag_set(out_diag, RF_EUNSUPPORTED,
-                            "node \"%s\" is remote, and this network has no bridge", id);
-    return rfi_node_enter_locked(net, &proxy->node, out_diag);
+                            "node \"%s\" is remote, and this network has no bridge", name.text);
+    rf_err err = rfi_node_admit_locked(net, name, out_diag);
+    if (err == RF_OK)
+        rfi_directory_enter_locked(&net->nodes, name, &proxy->node);
+    return err;
 }
 
 rf_err rfi_proxy_add(rf_network *net, const char *id, const char *component, rf_diag *out_diag)
@@ -85,8 +88,8 @@ rf_err rfi_proxy_add(rf_network *net, const char *id, const char *component, rf_
     err = ops->open(bridge, proxy, proxy->outlet, proxy->actor, proxy->network, &proxy->handle);
     if (err != RF_OK) {
         pthread_mutex_lock(&net->lock);
-        if (rfi_map_get(net->nodes, id) == &proxy->node) {
-            (void)rfi_map_remove(net->nodes, id);
+        if (rfi_node_find_locked(net, id) == &proxy->node) {
+            (void)rfi_directory_remove_locked(&net->nodes, rfi_name_of(id));
             rfi_node_cut_locked(net, &proxy->node);
         }
         proxy->next_removed = net->removed_proxies;
@@ -134,7 +137,7 @@ void rfi_proxy_close(struct rfi_proxy *proxy)
         notice->what = RFI_NOTICE_CLOSE;
         rfi_proxy_notify_locked(proxy, notice);
     }
-    if (net->life != RFI_LIFE_STOPPED || rfi_map_get(net->nodes, proxy->node.id) != &proxy->node) {
+    if (net->life != RFI_LIFE_STOPPED || rfi_node_find_locked(net, proxy->id) != &proxy->node) {
         proxy->next_removed = net->removed_proxies;
         net->removed_proxies = proxy;
     }
@@ -154,7 +157,7 @@ void rfi_proxy_free(struct rfi_proxy *proxy)
     if (proxy->outlet != NULL)
         proxy->outlet->proxy = NULL;
     rfi_outlet_unref(proxy->outlet);
-    free((char *)(uintptr_t)proxy->node.id); /* ours: NOLINT(performance-no-int-to-ptr) */
+    free(proxy->id);
     free(proxy->actor);
     free(proxy->network);
     free(proxy);
@@ -302,7 +305,7 @@ static void tell_sent(struct rfi_proxy *proxy, const char *port, const struct rf
                       rf_message *msg)
 {
     rf_event event = {
-        .type = RF_EVENT_MESSAGE_SENT, .actor = proxy->node.id, .port = port, .message = msg};
+        .type = RF_EVENT_MESSAGE_SENT, .actor = proxy->id, .port = port, .message = msg};
     wire->target->ops->describe(wire->target, wire->port, &event.to_actor, &event.to_port);
     rfi_events_post(proxy->net, &event);
 }

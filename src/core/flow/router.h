@@ -165,7 +165,8 @@ void rfi_network_set_bridge(rf_network *net, const struct rfi_bridge_ops *ops, v
 size_t rfi_proxy_emit(struct rfi_proxy *proxy, const char *port, rf_message *msg,
                       struct rfi_receipt *receipt);
 
-/* Ids of the local, non-proxy nodes that peers may see ("the true list"), in the order of their making. */
+/* Ids of the local, non-proxy nodes that peers may see ("the true list"), in the order of their making; without those whose
+ * ids were made up. */
 void rfi_network_each_local(rf_network *net,
                             bool (*visit)(void *user, const char *id,
                                           const rf_component *component),

@@ -2,7 +2,8 @@
 /* Sending to a node by its name: from outside, from a callback without a connector, and from links by
  * way of targets.
  *
- * A name is looked up under the network's lock, which is why links look up once and keep a target.
+ * A name is looked up without a lock (directory.h), but for that of a remote node. Links look up once and keep a target, and
+ * so may others (address.c).
  * The push itself is that of the mailbox. Senders from outside are refused at the limit and keep their
  * message; targets and initial packets are never refused for fullness.
  *
@@ -22,15 +23,6 @@ struct rfi_target {
     rf_network *net;
 };
 
-/* Where a name leads: a mailbox and a port of it, or the bridge. */
-struct place {
-    struct rfi_mailbox *box; /* one reference; NULL: the bridge */
-    uint32_t port;
-    const struct rfi_bridge_ops *ops;
-    void *bridge;
-};
-
-static rf_err find_place(rf_network *net, const char *actor, const char *port, struct place *out);
 static rf_err send_to(rf_network *net, const char *actor, const char *port, rf_message *msg,
                       rf_reply *reply, bool is_bounded);
 
@@ -60,14 +52,13 @@ rf_err rfi_box_push(struct rfi_mailbox *box, uint32_t port, rf_message *msg,
     return RF_OK;
 }
 
-/* The same for an actor, with its event. */
-static rf_err push_to_actor(rf_network *net, struct rfi_mailbox *box, uint32_t port,
-                            rf_message *msg, struct rfi_receipt *receipt, rf_reply *reply,
-                            bool is_bounded)
+rf_err rfi_place_push(struct rfi_mailbox *box, uint32_t port, rf_message *msg,
+                      struct rfi_receipt *receipt, rf_reply *reply, bool is_bounded)
 {
-    if (!rfi_runtime_wants(&net->runtime, RF_EVENT_MESSAGE_RECEIVED) ||
-        box->ops != &rfi_actor_mailbox_ops)
+    if (box->ops != &rfi_actor_mailbox_ops ||
+        !rfi_runtime_wants(rfi_actor_of(box)->runtime, RF_EVENT_MESSAGE_RECEIVED))
         return rfi_box_push(box, port, msg, receipt, reply, is_bounded);
+    rf_network *net = rfi_actor_of(box)->runtime->user;
     rf_event event = {.type = RF_EVENT_MESSAGE_RECEIVED, .message = rf_message_ref(msg)};
     box->ops->describe(box, port, &event.actor, &event.port);
     rf_err err = rfi_box_push(box, port, msg, receipt, reply, is_bounded);
@@ -79,66 +70,83 @@ static rf_err push_to_actor(rf_network *net, struct rfi_mailbox *box, uint32_t p
 
 /* ---- by name ---- */
 
-static rf_err place_at_node(struct rfi_node *node, const char *port, struct place *out)
+/* Takes a reference to the actor, which is the place's on RF_OK. */
+static rf_err place_at_actor(struct rfi_actor *actor, const char *port, struct rfi_place *out)
 {
-    if (rfi_node_actor(node) != NULL) {
-        const rf_component *component = rfi_node_actor(node)->component;
-        size_t number = rfi_port_find(component->inports, component->inport_count, port);
-        if (number == SIZE_MAX)
-            return RF_ENOPORT;
-        out->box = &rfi_node_actor(node)->box;
-        out->port = (uint32_t)number;
-    } else {
-        struct rfi_outlet *outlet = rfi_proxy_of(node)->outlet;
-        out->box = &outlet->box;
-        out->port = rfi_outlet_route_locked(outlet, NULL, port);
-        if (out->port == UINT32_MAX)
-            return RF_ENOMEM;
+    const rf_component *component = actor->component;
+    size_t number = rfi_port_find(component->inports, component->inport_count, port);
+    if (number == SIZE_MAX) {
+        rfi_mailbox_unref(&actor->box);
+        return RF_ENOPORT;
     }
-    rfi_mailbox_ref(out->box);
+    *out = (struct rfi_place){.box = &actor->box, .port = (uint32_t)number};
     return RF_OK;
 }
 
-static rf_err find_place(rf_network *net, const char *actor, const char *port, struct place *out)
+static rf_err place_at_node(struct rfi_node *node, const char *port, struct rfi_place *out)
 {
-    *out = (struct place){.box = NULL};
-    pthread_mutex_lock(&net->lock);
-    struct rfi_node *node = rfi_map_get(net->nodes, actor);
-    rf_err err = RF_OK;
-    if (node != NULL) {
-        err = place_at_node(node, port, out);
-    } else if (strchr(actor, '@') == NULL) {
-        err = RF_ENOACTOR;
-    } else {
-        out->ops = rfi_network_bridge(net, &out->bridge);
+    if (rfi_node_actor(node) != NULL) {
+        rfi_mailbox_ref(&rfi_node_actor(node)->box);
+        return place_at_actor(rfi_node_actor(node), port, out);
     }
+    struct rfi_outlet *outlet = rfi_proxy_of(node)->outlet;
+    uint32_t route = rfi_outlet_route_locked(outlet, NULL, port);
+    if (route == UINT32_MAX)
+        return RF_ENOMEM;
+    rfi_mailbox_ref(&outlet->box);
+    *out = (struct rfi_place){.box = &outlet->box, .port = route};
+    return RF_OK;
+}
+
+rf_err rfi_place_find(rf_network *net, const char *actor, const char *port, struct rfi_place *out)
+{
+    struct rfi_actor *found = rfi_directory_find(&net->nodes, actor);
+    if (found != NULL)
+        return place_at_actor(found, port, out);
+    pthread_mutex_lock(&net->lock);
+    struct rfi_node *node = rfi_node_find_locked(net, actor);
+    rf_err err = node == NULL ? RF_ENOACTOR : place_at_node(node, port, out);
     pthread_mutex_unlock(&net->lock);
+    return err;
+}
+
+struct rfi_timers *rfi_place_timers(struct rfi_mailbox *box)
+{
+    return box->ops == &rfi_actor_mailbox_ops
+               ? &rfi_actor_of(box)->runtime->timers
+               : &((struct rfi_outlet *)(void *)box)->net->runtime.timers; /* its first member */
+}
+
+static rf_err send_by_bridge(rf_network *net, const char *actor, const char *port, rf_message *msg,
+                             rf_reply *reply)
+{
+    void *bridge;
+    const struct rfi_bridge_ops *ops = rfi_network_bridge(net, &bridge);
+    if (ops == NULL)
+        return RF_EUNSUPPORTED;
+    char *remote_actor;
+    char *remote_network;
+    rf_err err = rfi_split_remote(actor, &remote_actor, &remote_network);
+    if (err != RF_OK)
+        return err == RF_EINVAL ? RF_ENOACTOR : err;
+    err = ops->send(bridge, remote_actor, remote_network, port, msg, reply);
+    free(remote_actor);
+    free(remote_network);
     return err;
 }
 
 static rf_err send_to(rf_network *net, const char *actor, const char *port, rf_message *msg,
                       rf_reply *reply, bool is_bounded)
 {
-    struct place place;
+    struct rfi_place place;
     rfi_emit_flush(); /* a callback's message comes after what it emitted before */
-    rf_err err = find_place(net, actor, port, &place);
+    rf_err err = rfi_place_find(net, actor, port, &place);
+    if (err == RF_ENOACTOR && strchr(actor, '@') != NULL)
+        return send_by_bridge(net, actor, port, msg, reply);
     if (err != RF_OK)
         return err;
-    if (place.box != NULL) {
-        err = push_to_actor(net, place.box, place.port, msg, NULL, reply, is_bounded);
-        rfi_mailbox_unref(place.box);
-        return err;
-    }
-    if (place.ops == NULL)
-        return RF_EUNSUPPORTED;
-    char *remote_actor;
-    char *remote_network;
-    err = rfi_split_remote(actor, &remote_actor, &remote_network);
-    if (err != RF_OK)
-        return err == RF_EINVAL ? RF_ENOACTOR : err;
-    err = place.ops->send(place.bridge, remote_actor, remote_network, port, msg, reply);
-    free(remote_actor);
-    free(remote_network);
+    err = rfi_place_push(place.box, place.port, msg, NULL, reply, is_bounded);
+    rfi_mailbox_unref(place.box);
     return err;
 }
 
@@ -170,9 +178,12 @@ rf_err rf_network_request(rf_network *net, const char *actor, const char *port, 
     rf_reply *reply = rfi_reply_make(&net->runtime.timers, on_reply, user);
     if (reply == NULL)
         return RF_ENOMEM;
-    uint64_t now = rfi_clock_ns();
     rfi_reply_ref(reply); /* ours, while the other may be used up already */
-    rf_err err = send_to(net, actor, port, msg, reply, true);
+    return rfi_request_sent(reply, send_to(net, actor, port, msg, reply, true), timeout_ms);
+}
+
+rf_err rfi_request_sent(rf_reply *reply, rf_err err, uint64_t timeout_ms)
+{
     if (err != RF_OK) {
         rfi_reply_discard(reply);
         rfi_reply_unref(reply);
@@ -181,7 +192,7 @@ rf_err rf_network_request(rf_network *net, const char *actor, const char *port, 
     enum { NS_PER_MS = 1000000 };
     uint64_t wait_ns =
         timeout_ms > UINT64_MAX / 4 / NS_PER_MS ? UINT64_MAX / 4 : timeout_ms * NS_PER_MS;
-    err = rfi_reply_arm(reply, now + wait_ns);
+    err = rfi_reply_arm(reply, rfi_clock_ns() + wait_ns);
     if (err != RF_OK)
         rfi_reply_fail(reply, err); /* takes our reference; the holder's answer comes too late */
     else
@@ -252,9 +263,9 @@ rf_err rfi_target_find(rf_network *net, const char *actor, const char *port,
     struct rfi_target *target = malloc(sizeof *target);
     if (target == NULL)
         return RF_ENOMEM;
-    struct place place = {.box = NULL};
+    struct rfi_place place = {.box = NULL};
     pthread_mutex_lock(&net->lock);
-    struct rfi_node *node = rfi_map_get(net->nodes, actor);
+    struct rfi_node *node = rfi_node_find_locked(net, actor);
     rf_err err = node == NULL || rfi_node_actor(node) == NULL ? RF_ENOACTOR
                                                               : place_at_node(node, port, &place);
     pthread_mutex_unlock(&net->lock);
@@ -288,8 +299,7 @@ void rfi_target_unref(struct rfi_target *target)
 rf_err rfi_target_push(struct rfi_target *target, rf_message *msg, struct rfi_receipt *receipt,
                        rf_reply *reply)
 {
-    return push_to_actor(target->net, &target->actor->box, target->port, msg, receipt, reply,
-                         false);
+    return rfi_place_push(&target->actor->box, target->port, msg, receipt, reply, false);
 }
 
 /* ---- runs for a target ---- */

@@ -74,8 +74,8 @@ Test(actor, a_cut_wire_to_a_full_target_does_not_mute)
     cr_assert_eq(rfi_runtime_init(&runtime, 1, CAPACITY, &hooks, NULL), RF_OK);
     actor = calloc(1, sizeof *actor);
     cr_assert_not_null(actor);
-    rfi_actor_init(actor, &runtime, &component, CAPACITY, NULL);
-    rfi_mailbox_init(&target.box, &target_ops, CAPACITY, false);
+    rfi_actor_init(actor, &runtime, &component, CAPACITY, NULL, false, 0);
+    rfi_mailbox_init(&target.box, &target_ops, CAPACITY, false, 1);
     struct rfi_outs *outs = rfi_outs_new(1, 1);
     cr_assert_not_null(outs);
     outs->ports[0] = (struct rfi_out_range){.first = 0, .count = 1};

@@ -23,7 +23,7 @@ static const struct rfi_mailbox_ops ops = {.schedule = on_schedule, .destroy = o
 static void init(struct fixture *fixture, uint32_t capacity)
 {
     memset(fixture, 0, sizeof *fixture);
-    rfi_mailbox_init(&fixture->box, &ops, capacity, false);
+    rfi_mailbox_init(&fixture->box, &ops, capacity, false, 1);
 }
 
 Test(mailbox, the_first_push_gives_the_token_and_release_takes_it_back)
