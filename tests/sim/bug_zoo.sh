@@ -12,7 +12,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 core="$root/src/core"
-for source in "$core"/base/buf.c "$core"/base/diag.c "$core"/base/error.c "$core"/base/pool.c "$core"/base/slab.c \
+for source in "$core"/base/buf.c "$core"/base/diag.c "$core"/base/error.c "$core"/base/pool.c "$core"/base/slab.c "$core"/base/blocks.c \
     "$core"/message/message.c "$core"/message/message_parts.c "$root"/src/net/compress.c "$root"/src/net/packing.c \
     "$root"/tests/sim/sim_link.c; do
     # shellcheck disable=SC2086
