@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The link: its life, its sessions and its timers. What it sends is in link_send.c, what it receives in
+/* The link: its life, its sessions and its timers. What it sends is in link_outbox.c and link_send.c, what it receives in
  * link_receive.c; docs/protocol.md has the rules.
  *
  * Everything belongs to one owner thread. Time comes in as an argument; nothing here looks at a clock, a

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of a link, shared by link.c (life, sessions, time), link_send.c (outbox, frames out),
+/* The inside of a link, shared by link.c (life, sessions, time), link_outbox.c (what waits), link_send.c (frames out),
  * link_flows.c (flows that we send), link_receive.c (frames in) and link_inflows.c (flows that we
  * receive). */
 #ifndef RFI_LINK_INTERNAL_H
@@ -312,20 +312,30 @@ void rfi_link_put_skip(struct rfi_link *link, struct rfi_buf *out);
 /* ---- link.c ---- */
 void rfi_link_tell_losses(struct rfi_link *link, enum rfi_loss why);
 
-/* ---- link_send.c ---- */
+/* ---- link_outbox.c ---- */
 /* Let go of what the entry holds. */
 void rfi_link_release_entry(struct rfi_link *link, const struct rfi_entry *entry);
 /* Entry `index` from the head. */
-struct rfi_entry *rfi_link_entry(struct rfi_link *link, size_t index);
+static inline struct rfi_entry *rfi_link_entry(struct rfi_link *link, size_t index)
+{
+    return &link->ring[(link->ring_head + index) & (link->ring_capacity - 1)];
+}
 /* Take the messages before the sequence number `seq` out: acknowledged, or lost. */
 void rfi_link_drop_before(struct rfi_link *link, uint64_t seq);
 /* The peer's settings came: number the flows that wait, give up what this peer cannot take. */
 void rfi_link_start_sending(struct rfi_link *link);
+
+/* ---- link_send.c ---- */
 /* The session's end: what is unsequenced is forgotten. */
 void rfi_link_clear_unsequenced(struct rfi_link *link);
 /* Is there something to send that does not wait for a time? */
 bool rfi_link_is_urgent(const struct rfi_link *link);
 void rfi_link_announce_subscriptions(struct rfi_link *link);
+
+static inline size_t rfi_smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
 
 /* ---- link_flows.c ---- */
 /* Around every entry point that calls the sink; leave tells flows that have room, and frees closed ones. */

@@ -39,7 +39,7 @@ static uint8_t *grow(const struct rfi_buf *buf, size_t capacity)
     uint8_t *bigger = rfi_block_take(capacity);
     if (bigger == NULL)
         return NULL;
-    if (buf->size > 0)
+    if (buf->data != NULL)
         memcpy(bigger, buf->data, buf->size);
     rfi_block_put(buf->data);
     return bigger;
