@@ -413,7 +413,7 @@ static uint64_t send_round(void *arg)
 void bench_scale_names(struct bench *bench)
 {
     static const char *const rows[LOOKUP_COUNT] = {"local_scale_names", "local_scale_names_few",
-                                                   "local_scale_addresses"};
+                                                   "local_scale_names_address"};
     for (long count = 10; count <= 100000; count *= 10) {
         struct name_round round = {.net = new_network(bench),
                                    .names = calloc((size_t)count, sizeof *round.names),

@@ -135,8 +135,8 @@ const struct rfi_config_field rfi_config_fields[] = {
     INTEGER(pending_per_address_max, "", "64", 1, 65536, "the same from one address"),
     INTEGER(poll_us, "us", "0", 0, 1000000,
             "how long after the last activity I/O threads look for more instead of sleeping, as "
-            "long as "
-            "everything behind them rests; costs processor time"),
+            "long as everything behind them rests; what others take of their core meanwhile does "
+            "not count; costs processor time"),
 
     INTEGER(discovery_refresh_ms, "ms", "5000", 10, DAY_MS,
             "how often the registries are told and asked"),
