@@ -133,8 +133,8 @@ void rfi_conn_finish(struct rfi_conn *conn)
         return;
     rfi_conn_set_reason(conn, 0, RF_ECLOSED, "closed");
     conn->state = RFI_CONN_CLOSED;
-    if (conn->loop->lively == conn)
-        conn->loop->lively = NULL;
+    if (conn->loop->alone == conn)
+        conn->loop->alone = conn->loop->lively = NULL;
     unlink_conn(conn);
     if (conn->fd >= 0)
         (void)close(conn->fd);

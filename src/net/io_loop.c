@@ -30,6 +30,7 @@ enum {
     EVENTS_PER_ROUND = 128,
     POKES_PER_ROUND = 4096,
     LIVELY_LOOKS = 8,
+    LIVELY_IN_ROW = 3,
     YIELD_EVERY = 8,
     LOOK_NS_MAX = 4000
 };
@@ -270,8 +271,11 @@ static void note_lively(struct rfi_loop *loop, const struct epoll_event *events,
     if (count == 0)
         return;
     bool is_conn = *(enum rfi_source_kind *)events[0].data.ptr == RFI_SOURCE_CONN;
-    loop->lively =
+    struct rfi_conn *conn =
         count == 1 && is_conn && (events[0].events & EPOLLIN) != 0 ? events[0].data.ptr : NULL;
+    loop->alone_in_row = conn != NULL && conn == loop->alone ? loop->alone_in_row + 1 : 0;
+    loop->alone = conn;
+    loop->lively = loop->alone_in_row >= LIVELY_IN_ROW ? conn : NULL;
     loop->lively_looks = 0;
 }
 

@@ -53,7 +53,9 @@ struct rfi_loop {
     bool is_stopping, is_deaf;
     unsigned events_max;          /* of a round: a power of two */
     size_t round_bytes;           /* of messages handed up in this round */
-    struct rfi_conn *lively;      /* the only one that had something to read of late; NULL: none */
+    struct rfi_conn *alone;       /* the only one in the last round with events; NULL: not one */
+    unsigned alone_in_row;        /* rounds before that in which it was */
+    struct rfi_conn *lively;      /* it, when that was often; NULL: none */
     unsigned lively_looks;        /* at it alone, since the last look at all */
     uint64_t polled_ns;           /* since something came */
     unsigned idle_looks;          /* since something came, while it polls */
