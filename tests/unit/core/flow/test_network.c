@@ -410,3 +410,15 @@ Test(network, the_number_of_nodes_is_limited)
     options.struct_size = 0;
     cr_assert_eq(rf_network_new(&options, &net), RF_EINVAL);
 }
+
+/* A leak is told by the sanitizers' builds, which end here then. */
+Test(network, a_wire_to_itself_after_the_stop_does_not_keep_a_removed_node, .timeout = 60)
+{
+    rf_network *net = make_network(1, 16);
+    add_node(net, "p", "Pass");
+    OK(rf_network_start(net));
+    rf_network_stop(net);
+    connect_ports(net, "p", "out", "p", "in");
+    OK(rf_network_remove_node(net, "p"));
+    rf_network_free(net);
+}
