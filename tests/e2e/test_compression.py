@@ -5,70 +5,28 @@ crosses as it is; a wide path, and a peer that does not want it, see no compress
 import os
 import random
 import socket
-import threading
 import time
 
 from support import NodeTest, folder, main, wait_until
-from test_links import graph_file
+from test_links import Forwarder, graph_file
 
-CHUNK_BYTES = 4096
-
-
-class NarrowPath:
-    """A TCP relay that passes so many bytes a second each way and keeps few of its own, as a slow line does."""
+class NarrowPath(Forwarder):
+    """A relay that passes so many bytes a second each way and keeps few of its own, as a slow line does."""
+    chunk_bytes = 4096
 
     def __init__(self, port, bytes_per_s):
-        self.port_behind = port
         self.bytes_per_s = bytes_per_s
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
-        self.port = self.server.getsockname()[1]
         self.crossed = 0  # from the dialling side
-        self.pairs = []
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.due = {True: 0, False: 0}
+        super().__init__(port)
+        self.server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
 
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.server.accept()
-            except OSError:
-                return
-            behind = socket.create_connection(("127.0.0.1", self.port_behind))
-            self.pairs.append((client, behind))
-            threading.Thread(target=self.pump, args=(client, behind, True), daemon=True).start()
-            threading.Thread(target=self.pump, args=(behind, client, False), daemon=True).start()
-
-    def pump(self, source, target, is_counted):
-        due = time.monotonic()
-        try:
-            while chunk := source.recv(CHUNK_BYTES):
-                target.sendall(chunk)
-                if is_counted:
-                    self.crossed += len(chunk)
-                due = max(due, time.monotonic() - 0.01) + len(chunk) / self.bytes_per_s
-                time.sleep(max(0, due - time.monotonic()))  # that is what makes it narrow
-        except OSError:
-            pass
-        for sock in (source, target):
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def cut(self):
-        pairs, self.pairs = self.pairs, []
-        for pair in pairs:
-            for sock in pair:
-                try:
-                    sock.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-                sock.close()
-        return len(pairs)
-
-    def close(self):
-        self.server.close()
-        self.cut()
+    def passed(self, chunk, is_from_dialler):
+        if is_from_dialler:
+            self.crossed += len(chunk)
+        due = max(self.due[is_from_dialler], time.monotonic() - 0.01) + len(chunk) / self.bytes_per_s
+        self.due[is_from_dialler] = due
+        time.sleep(max(0, due - time.monotonic()))  # that is what makes it narrow
 
 
 def write_text(path, size):

@@ -13,6 +13,7 @@ from support import Node, NodeTest, folder, main, wait_until
 
 class Forwarder:
     """A TCP relay that can cut what passes through it."""
+    chunk_bytes = 65536
 
     def __init__(self, port):
         self.port_behind = port
@@ -31,13 +32,16 @@ class Forwarder:
                 continue
             self.pairs.append((client, behind))
             for source, target in ((client, behind), (behind, client)):
-                threading.Thread(target=self.pump, args=(source, target), daemon=True).start()
+                threading.Thread(target=self.pump, args=(source, target, source is client), daemon=True).start()
 
-    @staticmethod
-    def pump(source, target):
+    def passed(self, chunk, is_from_dialler):
+        """For relays that do more with it."""
+
+    def pump(self, source, target, is_from_dialler):
         try:
-            while chunk := source.recv(65536):
+            while chunk := source.recv(self.chunk_bytes):
                 target.sendall(chunk)
+                self.passed(chunk, is_from_dialler)
         except OSError:
             pass
         for sock in (source, target):

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+enum { SHARE = 50000 };
 enum { NAMES = 6000, SENDERS = 2, CHANGERS = 2, KEPT = 16, DRAIN_MS = 20000 };
 
 static _Atomic(uint64_t) sent, received;
@@ -75,7 +76,7 @@ static void *send_messages(void *arg)
     rf_address kept[KEPT] = {{0}};
     int64_t numbers[KEPT];
     char name[32];
-    while (!atomic_load(&is_over)) {
+    for (int i = 0; i < SHARE; i++) {
         uint32_t number = choose_name(name, &random);
         rf_message *msg = rf_message_integer(number);
         count(rf_network_send(net, name, "in", msg), msg);
@@ -141,10 +142,10 @@ static void run_round(uint32_t workers)
         check(pthread_create(&threads[i], NULL, i < SENDERS ? send_messages : change_names, net) ==
                   0,
               "no thread");
-    struct timespec pause = {.tv_nsec = 200000000};
-    (void)nanosleep(&pause, NULL);
+    for (int i = 0; i < SENDERS; i++)
+        (void)pthread_join(threads[i], NULL);
     atomic_store(&is_over, true);
-    for (int i = 0; i < SENDERS + CHANGERS; i++)
+    for (int i = SENDERS; i < SENDERS + CHANGERS; i++)
         (void)pthread_join(threads[i], NULL);
     check(rf_network_drain(net, DRAIN_MS) == RF_OK, "not drained");
     rf_network_get_stats(net, &stats);

@@ -359,6 +359,9 @@ static rf_err publish_locked(struct rfi_node *node)
     struct rfi_actor *actor = rfi_node_actor(node);
     if (actor == NULL)
         return rfi_proxy_publish_locked(rfi_proxy_of(node));
+    /* After the stop nobody takes a table up, and in a loop the wires of one would hold each other. */
+    if (((const rf_network *)actor->runtime->user)->life == RFI_LIFE_STOPPED)
+        return RF_OK;
     uint32_t ports = (uint32_t)actor->component->outport_count;
     uint32_t count = 0;
     for (struct rfi_edge *edge = node->out_first; edge != NULL; edge = edge->out_next)

@@ -209,12 +209,8 @@ void rf_network_free(rf_network *net)
         return;
     rf_network_stop(net);
     uint32_t at = 0;
-    for (struct rfi_node *node; (node = rfi_directory_next_locked(&net->nodes, &at)) != NULL;) {
+    for (struct rfi_node *node; (node = rfi_directory_next_locked(&net->nodes, &at)) != NULL;)
         rfi_node_free_edges(node);
-        /* Wires that came after the stop: nobody will take them up, and in a loop they hold each other. */
-        if (rfi_node_actor(node) != NULL)
-            rfi_actor_publish_outs(rfi_node_actor(node), NULL);
-    }
     at = 0;
     for (struct rfi_node *node; (node = rfi_directory_next_locked(&net->nodes, &at)) != NULL;) {
         if (rfi_node_actor(node) != NULL) {
@@ -674,11 +670,8 @@ rf_err rf_network_remove_node(rf_network *net, const char *id)
      * while it waits for the callbacks, and drains what is left. */
     if (!is_running && rfi_worker_self(&net->runtime) == NULL) {
         pthread_mutex_lock(&net->life_lock);
-        if (net->life != RFI_LIFE_RUNNING) {
+        if (net->life != RFI_LIFE_RUNNING)
             rfi_actor_finish(rfi_node_actor(node), RFI_STATUS_STOPPED);
-            /* A stop may have finished it before: a wire to itself that came later would hold it for ever. */
-            rfi_actor_publish_outs(rfi_node_actor(node), NULL);
-        }
         pthread_mutex_unlock(&net->life_lock);
     }
     rfi_mailbox_unref(&rfi_node_actor(node)->box); /* the directory's */
