@@ -68,7 +68,7 @@ RF_API void rf_network_stop(rf_network *net);
  *
  *  Thread:  any.            Blocks: shortly.
  *  Owns:    borrows `component` until the network is freed.
- *  Errors:  RF_EEXISTS; RF_EINVAL: no name, no callback, a port twice.
+ *  Errors:  RF_EEXISTS; RF_EINVAL: no name, no callback, a port twice, more than 65,535 in- or out-ports.
  */
 RF_API RF_NODISCARD rf_err rf_network_register(rf_network *net, const rf_component *component);
 

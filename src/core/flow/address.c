@@ -20,21 +20,24 @@ static struct rfi_mailbox *box_of(rf_address address)
 }
 
 /* Takes the place's reference. */
-static rf_err make(struct rfi_place place, rf_address *out)
+static rf_address pack(struct rfi_place place)
 {
-    if (place.port >= PORTS_MAX) {
-        rfi_mailbox_unref(place.box);
-        return RF_ELIMIT;
-    }
-    out->bits = (uint64_t)place.port << PORT_SHIFT | (uint64_t)(uintptr_t)place.box >> 3;
-    return RF_OK;
+    return (rf_address){(uint64_t)place.port << PORT_SHIFT | (uint64_t)(uintptr_t)place.box >> 3};
 }
 
 rf_err rf_address_find(rf_network *net, const char *actor, const char *port, rf_address *out)
 {
     struct rfi_place place;
     rf_err err = rfi_place_find(net, actor, port, &place);
-    return err == RF_OK ? make(place, out) : err;
+    if (err != RF_OK)
+        return err;
+    if (place.port >=
+        PORTS_MAX) { /* of a node of another network, to whose ports nothing sets a limit */
+        rfi_mailbox_unref(place.box);
+        return RF_ELIMIT;
+    }
+    *out = pack(place);
+    return RF_OK;
 }
 
 rf_err rf_network_spawn(rf_network *net, const char *id, const char *component,
@@ -46,11 +49,8 @@ rf_err rf_network_spawn(rf_network *net, const char *id, const char *component,
         return rfi_diag_set(out_diag, RF_ENOPORT, "node \"%s\": no in-port is named",
                             id == NULL ? "" : id);
     rf_err err = rfi_network_add(net, id, component, metadata_json, &added, out_diag);
-    if (err != RF_OK)
-        return err;
-    err = make(added.place, out);
-    if (err != RF_OK)
-        (void)rf_network_remove_node(net, id); /* it may be gone already */
+    if (err == RF_OK)
+        *out = pack(added.place); /* one of its component's few ports, or the first of a proxy */
     return err;
 }
 

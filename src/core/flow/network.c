@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CAPACITY = 1024, ACTORS_MAX = 4194304 };
+enum { CAPACITY = 1024, ACTORS_MAX = 4194304, PORTS_MAX = 65535 };
 enum { COLLECT_EVERY = 256 }; /* removals between two looks for memory to give back */
 /* Of actors: with ids of up to 7, 39, 71 and all others. */
 static const size_t block_bytes[RFI_STABLE_SETS] = {192, 224, 256, 448};
@@ -240,6 +240,8 @@ void rf_network_free(rf_network *net)
 
 static bool are_ports_good(const rf_port_def *ports, size_t count)
 {
+    if (count > PORTS_MAX) /* they are looked for one by one, and an address has 19 bits for one */
+        return false;
     for (size_t i = 0; i < count; i++) {
         if (ports[i].name == NULL || ports[i].name[0] == '\0' ||
             rfi_port_find(ports, count, ports[i].name) != i ||

@@ -422,3 +422,26 @@ Test(network, a_wire_to_itself_after_the_stop_does_not_keep_a_removed_node, .tim
     OK(rf_network_remove_node(net, "p"));
     rf_network_free(net);
 }
+
+Test(network, a_component_has_a_bounded_number_of_ports)
+{
+    enum { PORTS = 65536 };
+    rf_port_def *ports = calloc(PORTS, sizeof *ports);
+    char(*names)[8] = calloc(PORTS, sizeof *names);
+    cr_assert_not_null(ports);
+    cr_assert_not_null(names);
+    for (size_t i = 0; i < PORTS; i++) {
+        (void)snprintf(names[i], sizeof names[i], "p%zu", i);
+        ports[i].name = names[i];
+    }
+    rf_component wide = {.struct_size = sizeof wide,
+                         .name = "Wide",
+                         .inports = ports,
+                         .inport_count = PORTS,
+                         .on_message = pass_message};
+    rf_network *net = make_network(1, 0);
+    cr_assert_eq(rf_network_register(net, &wide), RF_EINVAL);
+    rf_network_free(net);
+    free(names);
+    free(ports);
+}
